@@ -1,0 +1,43 @@
+"""Keys of a lab: an authority of its own, one certificate for its hosts, one for its learner."""
+
+import shutil
+from pathlib import Path
+
+import trustme
+
+#: What a Docker client looks for in DOCKER_CERT_PATH.
+CLIENT_FILES = ["ca.pem", "cert.pem", "key.pem"]
+#: What a host's daemon.json names.
+HOST_FILES = ["ca.pem", "server-cert.pem", "server-key.pem"]
+
+
+def ensure(folder: Path, hosts: list[str]) -> None:
+    """Make the lab's keys in *folder*, unless they are there.
+
+    The authority's own key is never written down: nobody can add a certificate later.
+
+    Args:
+        folder: readable by its owner only; made where it is missing.
+        hosts: names of the lab's hosts; clients reach them through loopback as well.
+    """
+    if all((folder / name).is_file() for name in {*CLIENT_FILES, *HOST_FILES}):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    making = folder.with_suffix(".new")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(mode=0o700, parents=True)
+    authority = trustme.CA(organization_name="Dockyard lab")
+    server = authority.issue_cert("127.0.0.1", "localhost", *hosts)
+    # Go refuses a certificate whose list of names is empty, also a client's.
+    client = authority.issue_cert("learner@dockyard", organization_name="Dockyard lab")
+    blobs = {
+        "ca.pem": authority.cert_pem,
+        "server-cert.pem": server.cert_chain_pems[0],
+        "server-key.pem": server.private_key_pem,
+        "cert.pem": client.cert_chain_pems[0],
+        "key.pem": client.private_key_pem,
+    }
+    for name, blob in blobs.items():
+        blob.write_to_path(str(making / name))
+        (making / name).chmod(0o600)
+    making.rename(folder)  # whole or not at all, also when killed

@@ -1,0 +1,97 @@
+"""The course as data: exercises, their tasks, and the lab that each needs."""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from dockyard.errors import CourseError, UnknownName
+from dockyard.settings import course_dir
+
+
+class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A frozen record that refuses what it does not know."""
+
+
+class Task(Data):
+    """One step of an exercise; criteria name the task that they belong to."""
+
+    id: str
+    title: str
+
+
+class Limits(Data):
+    """What one lab host may use of the machine."""
+
+    memory: str = "1g"
+    cpus: float = 2.0
+    pids: int = 2048
+
+
+class LabPlan(Data):
+    """The lab that an exercise needs."""
+
+    hosts: list[str]
+    images: list[str] = []
+    #: Ports of every host that a learner opens in a browser.
+    ports: list[int] = []
+    limits: Limits = Limits()
+
+
+class Exercise(Data):
+    """One exercise, as its exercise.toml describes it."""
+
+    id: str
+    title: str
+    minutes: int
+    tasks: list[Task]
+    lab: LabPlan
+
+    @property
+    def folder(self) -> Path:
+        return course_dir() / "exercises" / self.id
+
+    @property
+    def notebook(self) -> Path:
+        """The nbgrader source notebook, with solutions."""
+        return self.folder / f"{self.id}.ipynb"
+
+    @property
+    def grader(self) -> Path:
+        return course_dir() / "graders" / f"grade_{self.id}.py"
+
+    def task(self, task_id: str) -> Task:
+        """The task named *task_id*.
+
+        Raises:
+            UnknownName: the exercise has no such task.
+        """
+        for task in self.tasks:
+            if task.id == task_id:
+                return task
+        known = ", ".join(task.id for task in self.tasks)
+        raise UnknownName(f'Exercise "{self.id}" has no task "{task_id}". Its tasks: {known}.')
+
+
+def exercise_ids() -> list[str]:
+    """The ids of all exercises of the course, in order."""
+    return sorted(path.parent.name for path in (course_dir() / "exercises").glob("*/exercise.toml"))
+
+
+def load_exercise(exercise_id: str) -> Exercise:
+    """Read one exercise.
+
+    Raises:
+        UnknownName: there is no exercise with this id.
+        CourseError: its exercise.toml is broken; the message says where.
+    """
+    path = course_dir() / "exercises" / exercise_id / "exercise.toml"
+    if not re.fullmatch(r"\w+", exercise_id) or not path.is_file():
+        known = ", ".join(exercise_ids()) or "none"
+        raise UnknownName(f'There is no exercise "{exercise_id}". Exercises: {known}.')
+    try:
+        fields = msgspec.toml.decode(path.read_bytes())
+        exercise = msgspec.convert({"id": exercise_id, **fields}, Exercise)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise CourseError(f'"exercises/{exercise_id}/exercise.toml" is broken: {error}.') from None
+    return exercise

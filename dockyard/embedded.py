@@ -1,0 +1,227 @@
+"""The embedded engine: a private dockerd for machines on which none answers."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+from dockyard.errors import EngineError
+from dockyard.settings import Say, quiet, site, state_dir
+from dockyard.waiting import wait_until
+
+PACKAGES = ["docker.io", "iptables", "iproute2"]
+START_TIMEOUT = 60  # seconds; a first start on a slow disk takes several
+
+
+def run_dir() -> Path:
+    """Socket and process id: under /run, because a socket's path ends at 107 bytes."""
+    return Path(f"/run/dockyard-{site()}")
+
+
+def data_dir() -> Path:
+    return state_dir() / "engine"
+
+
+def socket_path() -> Path:
+    return run_dir() / "docker.sock"
+
+
+def log_path() -> Path:
+    return data_dir() / "dockerd.log"
+
+
+def bridge_name() -> str:
+    """A bridge of our own; 15 characters is the kernel's limit."""
+    return f"dy-{site()}"
+
+
+def is_installed_here() -> bool:
+    """Whether this checkout has an embedded engine: then labs live there, and it is the one."""
+    return (data_dir() / "data").is_dir()
+
+
+def is_running() -> bool:
+    """Whether the embedded engine answers now."""
+    try:
+        client = docker.DockerClient(base_url=f"unix://{socket_path()}", timeout=2)
+        return socket_path().exists() and bool(client.ping())
+    except (DockerException, OSError):
+        return False
+
+
+def ensure_running(say: Say = quiet) -> None:
+    """Start the engine, unless it runs.
+
+    Raises:
+        EngineError: it does not come up; with the end of its log.
+    """
+    with _only_one_at_a_time():
+        if is_running():  # another process started it while we waited
+            return
+        say("Starting Dockyard's own Docker engine")
+        process = _start()
+        try:
+            wait_until(lambda: is_running() or process.poll() is not None, START_TIMEOUT)
+        except TimeoutError:
+            process.kill()
+        if not is_running():
+            raise EngineError(
+                f'The embedded engine did not come up. The end of "{log_path()}":\n{log_tail()}'
+            )
+
+
+def stop(say: Say = quiet) -> None:
+    """Stop the engine and take its bridge away; its data stays. Does nothing where none runs."""
+    if pid := _process_id():
+        say("Stopping Dockyard's own Docker engine")
+        os.kill(pid, signal.SIGTERM)
+        try:
+            wait_until(lambda: not _process_id(), 30, "the embedded engine to stop")
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+    _stop_orphan("containerd", run_dir() / "exec" / "containerd" / "containerd.pid")
+    subprocess.run(["ip", "link", "delete", bridge_name()], capture_output=True, check=False)
+    shutil.rmtree(run_dir(), ignore_errors=True)
+
+
+def remove(say: Say = quiet) -> None:
+    """Stop the engine and delete all that it stored."""
+    stop(say)
+    for mount in reversed(Path("/proc/mounts").read_text().splitlines()):
+        where = mount.split()[1]
+        if where.startswith(f"{data_dir()}/"):  # what a killed engine left mounted
+            subprocess.run(["umount", "--lazy", where], capture_output=True, check=False)
+    shutil.rmtree(data_dir(), ignore_errors=True)
+
+
+def log_tail(lines: int = 15) -> str:
+    """The last lines of the engine's log."""
+    with contextlib.suppress(OSError):
+        return "\n".join(log_path().read_text(errors="replace").splitlines()[-lines:])
+    return "(it wrote no log)"
+
+
+def ensure_installed(asked: list[str], say: Say = quiet) -> None:
+    """Install what an engine takes from the system's packages, where it is missing.
+
+    Args:
+        asked: addresses at which no engine answered, for the message.
+        say: told of every step that takes time.
+
+    Raises:
+        EngineError: it cannot be installed here; the message says why and what to do.
+    """
+    if shutil.which("dockerd") and shutil.which("ip") and shutil.which("iptables"):
+        if os.geteuid() != 0:
+            raise EngineError(_no_engine(asked, "starting one takes root"))
+        return
+    if os.geteuid() != 0:
+        raise EngineError(_no_engine(asked, "installing one takes root"))
+    if not shutil.which("apt-get"):
+        raise EngineError(_no_engine(asked, "Dockyard can install one on Debian and Ubuntu only"))
+    say("Installing Docker from the system's packages (docker.io)")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], env=environment, capture_output=True, check=False)
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
+    done = subprocess.run(install, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise EngineError(_no_engine(asked, f"installing docker.io failed: {' '.join(reason)}"))
+
+
+def _no_engine(asked: list[str], why: str) -> str:
+    places = ", ".join(asked) or "DOCKER_HOST, the docker context, the usual sockets"
+    return (
+        f"No Docker engine answers (looked at: {places}), and {why}. "
+        "Install and start Docker (docs/hosts.md), or set DOCKER_HOST to an engine that runs."
+    )
+
+
+def _start() -> "subprocess.Popen[bytes]":
+    data_dir().mkdir(parents=True, exist_ok=True)
+    run_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
+    pool = _ensure_bridge()
+    command = [
+        "dockerd",
+        f"--data-root={data_dir() / 'data'}",
+        f"--exec-root={run_dir() / 'exec'}",
+        f"--pidfile={run_dir() / 'docker.pid'}",
+        f"--host=unix://{socket_path()}",
+        f"--bridge={bridge_name()}",
+        # Small networks, so that a room of labs fits: 128 instead of Docker's 31.
+        f"--default-address-pool=base={pool},size=24",
+    ]
+    with log_path().open("ab") as log:
+        # A session of its own: Ctrl-C in the learner's terminal must not end the engine.
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _ensure_bridge() -> str:
+    """Make the bridge, on addresses that this machine does not route yet; return our pool."""
+    ip = ["ip", "-4", "-o"]
+    routes = subprocess.run([*ip, "route"], capture_output=True, text=True, check=True).stdout
+    taken = [ip_network(word) for word in routes.split() if "/" in word]
+    show = subprocess.run(
+        [*ip, "addr", "show", bridge_name()], capture_output=True, text=True, check=False
+    )
+    if "inet " in show.stdout:
+        second = int(show.stdout.split("inet ")[1].split(".")[1])
+        return f"10.{second}.128.0/17"
+    first_guess = int(site(), 16) % 150
+    for step in range(150):
+        second = 64 + (first_guess + step) % 150
+        if not any(ip_network(f"10.{second}.0.0/16").overlaps(net) for net in taken):
+            break
+    commands = [
+        ["ip", "link", "add", bridge_name(), "type", "bridge"],
+        ["ip", "addr", "add", f"10.{second}.0.1/24", "dev", bridge_name()],
+        ["ip", "link", "set", bridge_name(), "up"],
+    ]
+    for command in commands:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode and "File exists" not in done.stderr:
+            raise EngineError(f'The bridge "{bridge_name()}" cannot be made: {done.stderr.strip()}')
+    return f"10.{second}.128.0/17"
+
+
+def _process_id() -> int | None:
+    return _own_process("dockerd", run_dir() / "docker.pid")
+
+
+def _own_process(program: str, pid_file: Path) -> int | None:
+    """The process that *pid_file* names, if it still is that program of ours."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int(pid_file.read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        if program in command and str(run_dir()) in command and state != "Z":
+            return pid
+    return None
+
+
+def _stop_orphan(program: str, pid_file: Path) -> None:
+    """End a helper that a killed dockerd left behind."""
+    if pid := _own_process(program, pid_file):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            wait_until(lambda: not _own_process(program, pid_file), 10, program)
+
+
+@contextlib.contextmanager
+def _only_one_at_a_time() -> Iterator[None]:
+    """Two commands that find no engine must not start two."""
+    data_dir().mkdir(parents=True, exist_ok=True)
+    with (data_dir() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

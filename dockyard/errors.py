@@ -1,0 +1,37 @@
+"""What can go wrong, and whose it is.
+
+DockyardError              exit code 2: Dockyard or the machine is at fault
+├── EngineError            no outer engine, or it does not answer
+├── ImageError             an image cannot be had
+├── LabError               a lab or one of its hosts is at fault
+├── CourseError            an exercise's files are broken
+└── UnknownName            exit code 1: somebody named a thing that is not there
+"""
+
+
+class DockyardError(Exception):
+    """One line for a person: what happened, with the name in quotes, and what to do next."""
+
+    exit_code = 2
+
+
+class EngineError(DockyardError):
+    """The outer engine cannot be had or does not answer."""
+
+
+class ImageError(DockyardError):
+    """An image can be neither built, pulled nor found."""
+
+
+class LabError(DockyardError):
+    """A lab, or a host of it, does not do what it should."""
+
+
+class CourseError(DockyardError):
+    """An exercise's files are missing or broken."""
+
+
+class UnknownName(DockyardError):
+    """A named exercise, task, host or learner does not exist."""
+
+    exit_code = 1

@@ -1,0 +1,120 @@
+"""A lab host: one container in which a complete Docker Engine runs."""
+
+import io
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import NotFound
+from docker.models.containers import Container
+from docker.models.images import Image
+from docker.types import LogConfig
+
+from dockyard import certificates, settings
+from dockyard.course import Limits
+
+API_PORT = 2376
+TLS_FOLDER = "/etc/docker/tls"
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """All that makes one host."""
+
+    name: str
+    container: str
+    network: str
+    image: Image
+    seed: str | None
+    limits: Limits
+    labels: dict[str, str]
+    #: Container port → loopback port of the machine.
+    ports: dict[int, int]
+    keys: Path
+
+
+def privileges(client: docker.DockerClient) -> dict[str, Any]:
+    """What an engine in a container needs beyond the default, and nothing more."""
+    info = client.info()
+    security = [f"seccomp={_seccomp_profile()}"]
+    if any("apparmor" in option for option in info.get("SecurityOptions") or []):
+        security.append("apparmor=unconfined")  # docker-default forbids every mount
+    config = client.api.create_host_config(
+        # SYS_ADMIN: mounts and namespaces of the inner containers.
+        # NET_ADMIN: their bridges, overlays and firewall rules.
+        cap_add=["SYS_ADMIN", "NET_ADMIN"],
+        security_opt=security,
+        # Version 1 would show, and give, the machine's whole cgroup tree otherwise.
+        cgroupns="private",
+        runtime=settings.host_runtime(),
+        log_config=LogConfig(type="json-file", config={"max-size": "1m", "max-file": "2"}),
+    )
+    # `--security-opt systempaths=unconfined`, for which the SDK has no argument: the inner
+    # engine writes to /proc/sys/net and mounts a /proc of its own for each container.
+    config["MaskedPaths"] = []
+    config["ReadonlyPaths"] = []
+    return dict(config)
+
+
+def create(client: docker.DockerClient, spec: HostSpec) -> Container:
+    """Create the host's container and volume, keys inside, not started."""
+    client.volumes.create(spec.container, labels=spec.labels)
+    limits = spec.limits
+    binds = {spec.container: {"bind": "/var/lib/docker", "mode": "rw"}}
+    if spec.seed:
+        binds[spec.seed] = {"bind": "/seed", "mode": "ro"}
+    published = {port: ("127.0.0.1", local) for port, local in spec.ports.items()}
+    resources = client.api.create_host_config(
+        mem_limit=limits.memory,
+        memswap_limit=limits.memory,  # no swap beside it
+        nano_cpus=int(min(limits.cpus, client.info()["NCPU"]) * 1e9),
+        pids_limit=limits.pids,
+        binds=binds,
+        tmpfs={"/run": "mode=755"},  # sockets and process ids of the last start must not stay
+        port_bindings=published,
+        network_mode=spec.network,
+    )
+    aliases = client.api.create_endpoint_config(aliases=[spec.name])
+    made = client.api.create_container(
+        spec.image.id,
+        name=spec.container,
+        hostname=spec.name,
+        labels={**spec.labels, "dockyard.host": spec.name},
+        ports=list(spec.ports),
+        volumes=["/var/lib/docker"],
+        host_config={**privileges(client), **resources},
+        networking_config=client.api.create_networking_config({spec.network: aliases}),
+    )
+    client.api.put_archive(made["Id"], "/etc/docker", _keys_archive(spec.keys))
+    return client.containers.get(made["Id"])
+
+
+def remove(container: Container) -> None:
+    """Remove a host with everything that was stored on it. Does nothing where it is gone."""
+    client = container.client
+    assert client is not None
+    try:
+        container.remove(force=True, v=True)
+    except NotFound:
+        pass
+    try:
+        client.volumes.get(str(container.name)).remove()
+    except NotFound:
+        pass
+
+
+def _seccomp_profile() -> str:
+    return (settings.course_dir() / "images" / "host" / "seccomp.json").read_text()
+
+
+def _keys_archive(keys: Path) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in certificates.HOST_FILES:
+            info = tarfile.TarInfo(f"tls/{name}")
+            info.size = (keys / name).stat().st_size
+            info.mode = 0o600
+            tar.addfile(info, (keys / name).open("rb"))
+    return buffer.getvalue()

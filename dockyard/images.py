@@ -1,0 +1,162 @@
+"""The images of the labs: built from images/, once, or replaced by a setting."""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import docker
+from docker.errors import APIError, BuildError, DockerException, ImageNotFound
+from docker.models.images import Image
+
+from dockyard import settings
+from dockyard.errors import ImageError
+from dockyard.recipes import Recipe, recipe
+from dockyard.settings import Say, quiet
+
+RECIPE_LABEL = "dockyard.recipe"
+
+#: The image that is bootstrapped from packages where no registry can be reached.
+BASE = "debian"
+
+
+def ensure(client: docker.DockerClient, name: str, say: Say = quiet) -> Image:
+    """Make sure of one image: the replacement if one is set, else built unless it is there.
+
+    Raises:
+        UnknownName: there is no recipe of this name.
+        ImageError: it can be neither built nor had.
+    """
+    wanted = recipe(name)
+    if replacement := settings.replaced_image(name):
+        return _ensure_replacement(client, wanted, replacement, say)
+    if (image := _existing(client, wanted)) is not None:
+        return image
+    for parent in wanted.parents:
+        ensure(client, parent.name, say)
+    if name == BASE:
+        return _make_base(client, wanted, say)
+    return _build(client, wanted, say)
+
+
+def source(name: str) -> str:
+    """Where the image comes from, in a few words."""
+    replacement = settings.replaced_image(name)
+    return f"replaced by {replacement}" if replacement else f"images/{name}"
+
+
+def _existing(client: docker.DockerClient, wanted: Recipe) -> Image | None:
+    try:
+        image = client.images.get(wanted.tag)
+    except ImageNotFound:
+        return None
+    return image if image.labels.get(RECIPE_LABEL) == wanted.hash else None
+
+
+def _ensure_replacement(
+    client: docker.DockerClient, wanted: Recipe, replacement: str, say: Say
+) -> Image:
+    try:
+        image = client.images.get(replacement)
+    except ImageNotFound:
+        say(f'Pulling "{replacement}" in place of {wanted.tag}')
+        try:
+            image = client.images.pull(replacement)
+        except DockerException as error:
+            raise ImageError(
+                f'The image "{replacement}", set for "{wanted.name}", is neither here nor can it '
+                f"be pulled: {_reason(error)}"
+            ) from None
+    image.tag(wanted.tag)
+    return image
+
+
+def _make_base(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image:
+    """The Debian base: from a registry where one answers, else from Debian's packages."""
+    upstream = re.findall(r"^FROM (\S+)", (wanted.folder / "Dockerfile").read_text(), re.M)[0]
+    try:
+        client.api.inspect_distribution(upstream)
+    except (DockerException, OSError):
+        return _bootstrap(client, wanted, say)
+    return _build(client, wanted, say)
+
+
+def _bootstrap(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image:
+    say("No registry answers: making Debian 13 from packages (half a minute)")
+    _ensure_mmdebstrap()
+    done = subprocess.run([wanted.folder / "bootstrap"], capture_output=True, check=False)
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise ImageError(f"Debian 13 could not be made from packages: {' '.join(reason)}")
+    labels = f"LABEL {RECIPE_LABEL}={wanted.hash}"
+    client.api.import_image_from_data(
+        done.stdout, repository=wanted.tag.split(":")[0], tag="1", changes=[labels, 'CMD ["bash"]']
+    )
+    return client.images.get(wanted.tag)
+
+
+def _ensure_mmdebstrap() -> None:
+    if shutil.which("mmdebstrap"):
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "mmdebstrap"]
+        subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False)
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return
+    raise ImageError(
+        "No image registry answers, and making Debian from packages takes mmdebstrap: "
+        "install it, or name a Debian 13 image in DOCKYARD_IMAGE_DEBIAN."
+    )
+
+
+def _build(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image:
+    say(f"Building {wanted.tag}")
+    output: list[str] = []
+    try:
+        for event in client.api.build(
+            fileobj=_context(wanted.folder),
+            custom_context=True,
+            tag=wanted.tag,
+            labels={RECIPE_LABEL: wanted.hash},
+            rm=True,
+            forcerm=True,
+            decode=True,
+        ):
+            if "error" in event:
+                raise BuildError(str(event["error"]), iter(()))
+            line = str(event.get("stream", "")).strip()
+            output.append(line)
+            if line.startswith("Step "):
+                say(f"  {wanted.name}: {line}")
+    except (BuildError, APIError) as error:
+        end = "\n".join(line for line in output[-8:] if line)
+        raise ImageError(f'Building "{wanted.tag}" failed: {_reason(error)}\n{end}') from None
+    return client.images.get(wanted.tag)
+
+
+def _context(folder: Path) -> io.BytesIO:
+    """The folder as a tar whose bytes depend on its content only, so that caches hold."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in sorted(folder.rglob("*")):
+            info = tar.gettarinfo(path, str(path.relative_to(folder)))
+            info.uid = info.gid = 0
+            info.mtime = 0
+            info.uname = info.gname = "root"
+            with path.open("rb") if path.is_file() else io.BytesIO() as data:
+                tar.addfile(info, data if path.is_file() else None)
+    buffer.seek(0)
+    return buffer
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "explanation", None) or getattr(error, "msg", None) or error)
+
+
+def layers(images: Iterable[Image]) -> set[str]:
+    """The different layers of some images."""
+    return {layer for image in images for layer in image.attrs["RootFS"]["Layers"]}

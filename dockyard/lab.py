@@ -1,0 +1,210 @@
+"""A lab: a learner's hosts for one exercise. What runs is known from labels alone."""
+
+import json
+import re
+import socket
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+import docker
+from docker.errors import APIError
+from docker.models.containers import Container
+from docker.models.networks import Network
+from docker.tls import TLSConfig
+
+from dockyard import sdk, settings
+from dockyard.course import Exercise
+from dockyard.errors import UnknownName
+from dockyard.hosts import API_PORT
+
+LAB_LABEL = "dockyard.lab"
+SITE_LABEL = "dockyard.site"
+EXERCISE_LABEL = "dockyard.exercise"
+LEARNER_LABEL = "dockyard.learner"
+HOST_LABEL = "dockyard.host"
+PORTS_LABEL = "dockyard.ports"
+
+CALL_TIMEOUT = 60  # seconds
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+def side_by_side(work: Callable[[S], T], things: Iterable[S]) -> list[T]:
+    """Do *work* for all things at once; the first error rises when all are done."""
+    things = list(things)
+    with ThreadPoolExecutor(max_workers=max(len(things), 1)) as pool:
+        return list(pool.map(work, things))
+
+
+def slug(name: str) -> str:
+    """*name* as it may stand in names of containers and folders; different names stay different."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    return plain if plain == name else f"{plain[:24]}-{sha256(name.encode()).hexdigest()[:6]}"
+
+
+@dataclass(frozen=True)
+class LabName:
+    """Whose lab it is, and for which exercise."""
+
+    exercise: str
+    learner: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.exercise}/{self.learner}"
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its container, network and volumes begin with."""
+        return f"dockyard-{settings.site()}-{self.exercise}-{slug(self.learner)}"
+
+    @property
+    def keys(self) -> Path:
+        return settings.state_dir() / "labs" / self.exercise / slug(self.learner)
+
+    def labels(self) -> dict[str, str]:
+        """The record on everything that belongs to the lab."""
+        return {
+            SITE_LABEL: settings.site(),
+            LAB_LABEL: self.label,
+            EXERCISE_LABEL: self.exercise,
+            LEARNER_LABEL: self.learner,
+        }
+
+    def filters(self) -> dict[str, list[str]]:
+        return {"label": [f"{SITE_LABEL}={settings.site()}", f"{LAB_LABEL}={self.label}"]}
+
+
+class Lab:
+    """A lab that is there: the way to its hosts.
+
+    Attributes:
+        name: exercise and learner.
+        exercise: what the lab is for.
+        hosts: the hosts' names, in order.
+        ports: host → container port → loopback port of this machine.
+    """
+
+    def __init__(self, exercise: Exercise, name: LabName, network: Network) -> None:
+        self.exercise = exercise
+        self.name = name
+        self.hosts = exercise.lab.hosts
+        labels = network.attrs["Labels"]
+        self.ports: dict[str, dict[int, int]] = {
+            host: {int(port): local for port, local in ports.items()}
+            for host, ports in json.loads(labels[PORTS_LABEL]).items()
+        }
+        self._clients: dict[str, docker.DockerClient] = {}
+
+    def host(self, name: str) -> str:
+        """*name*, if the lab has such a host.
+
+        Raises:
+            UnknownName: it has not.
+        """
+        if name not in self.hosts:
+            raise UnknownName(f'The lab has no host "{name}". Its hosts: {", ".join(self.hosts)}.')
+        return name
+
+    def address(self, host: str) -> str:
+        """The DOCKER_HOST of one host."""
+        return f"tcp://127.0.0.1:{self.ports[self.host(host)][API_PORT]}"
+
+    def environment(self, host: str) -> dict[str, str]:
+        """The Docker variables that lead to one host."""
+        return {
+            "DOCKER_HOST": self.address(host),
+            "DOCKER_TLS_VERIFY": "1",
+            "DOCKER_CERT_PATH": str(self.name.keys),
+        }
+
+    def url(self, host: str, port: int) -> str:
+        """Where a browser on this machine finds what *host* publishes on *port*.
+
+        Raises:
+            UnknownName: the lab has no such host, or publishes no such port.
+        """
+        ports = self.ports[self.host(host)]
+        if port == API_PORT or port not in ports:
+            known = ", ".join(str(each) for each in ports if each != API_PORT)
+            raise UnknownName(f"The lab does not publish port {port}. It publishes: {known}.")
+        return f"http://127.0.0.1:{ports[port]}"
+
+    def client(self, host: str) -> docker.DockerClient:
+        """The Docker SDK, connected to one host."""
+        if host not in self._clients:
+            self._clients[host] = sdk.connect_unasked(self.address(host), self._tls, CALL_TIMEOUT)
+        return self._clients[host]
+
+    def unreachable(self, host: str) -> str:
+        """The line for a person when *host* does not answer."""
+        return (
+            f'Lab host "{host}" of "{self.name.label}" does not answer. '
+            f"`dockyard up {self.exercise.id}` starts it again."
+        )
+
+    @cached_property
+    def _tls(self) -> TLSConfig:
+        ca, cert, key = (str(self.name.keys / name) for name in ("ca.pem", "cert.pem", "key.pem"))
+        # The certificate names 127.0.0.1; nobody else's would be accepted.
+        return TLSConfig(client_cert=(cert, key), ca_cert=ca, verify=True)
+
+
+def find(engine: docker.DockerClient, exercise: Exercise, learner: str) -> Lab:
+    """The lab of a learner for an exercise.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    name = LabName(exercise.id, learner)
+    networks = engine.networks.list(filters=name.filters())
+    if not networks or not containers(engine, name):
+        raise UnknownName(
+            f'"{learner}" has no lab for "{exercise.id}". Start one: `dockyard up {exercise.id}`.'
+        )
+    return Lab(exercise, name, networks[0])
+
+
+def containers(engine: docker.DockerClient, name: LabName) -> dict[str, Container]:
+    """The lab's hosts as the outer engine knows them, running or not."""
+    found = engine.containers.list(all=True, filters=name.filters(), ignore_removed=True)
+    return {container.labels[HOST_LABEL]: container for container in found}
+
+
+def all_names(engine: docker.DockerClient, learner: str | None = None) -> list[LabName]:
+    """Every lab of this installation, or of one learner; also half-made and half-removed ones."""
+    label = [f"{SITE_LABEL}={settings.site()}"]
+    if learner is not None:
+        label.append(f"{LEARNER_LABEL}={learner}")
+    filters = {"label": label}
+    found: list[dict[str, Any]] = [
+        *engine.api.containers(all=True, filters=filters),
+        *engine.api.networks(filters=filters),
+        *(engine.api.volumes(filters=filters)["Volumes"] or []),
+    ]
+    names = {(each["Labels"][EXERCISE_LABEL], each["Labels"][LEARNER_LABEL]) for each in found}
+    return [LabName(*name) for name in sorted(names)]
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody uses now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def is_port_taken(error: APIError) -> bool:
+    text = str(error.explanation)
+    return "address already in use" in text or "port is already allocated" in text
+

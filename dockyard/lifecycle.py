@@ -1,0 +1,183 @@
+"""Labs come and go: up, down, reset. Each may be killed at any moment and called again."""
+
+import contextlib
+import json
+import shutil
+from dataclasses import dataclass
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
+from docker.models.images import Image
+from docker.models.networks import Network
+
+from dockyard import certificates, hosts, images, seed
+from dockyard.course import Exercise
+from dockyard.errors import DockyardError, LabError
+from dockyard.lab import (
+    PORTS_LABEL,
+    Lab,
+    LabName,
+    containers,
+    free_ports,
+    is_port_taken,
+    side_by_side,
+)
+from dockyard.settings import Say, quiet
+from dockyard.waiting import wait_until
+
+READY_TIMEOUT = 60  # seconds for a host's engine to answer, on a slow machine
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What went with a lab."""
+
+    lab: str
+    hosts: int
+    volumes: int
+    networks: int
+
+    def __str__(self) -> str:
+        return f'"{self.lab}": {self.hosts} hosts, {self.volumes} volumes, {self.networks} network'
+
+
+def up(engine: docker.DockerClient, exercise: Exercise, learner: str, say: Say = quiet) -> Lab:
+    """Make sure that a learner's lab runs: make what is missing, start what has stopped.
+
+    Work on hosts that run, or that had stopped, is kept.
+
+    Raises:
+        LabError: a host does not come up; the message names it.
+    """
+    name = LabName(exercise.id, learner)
+    host_image = images.ensure(engine, "host", say)
+    contents = [images.ensure(engine, each, say) for each in exercise.lab.images]
+    shared = seed.ensure(engine, host_image, contents, say)
+    certificates.ensure(name.keys, exercise.lab.hosts)
+    network = _ensure_network(engine, exercise, name)
+    lab = Lab(exercise, name, network)
+    there = containers(engine, name)
+    missing = [host for host in lab.hosts if not _runs(there.get(host))]
+    if missing:
+        say(f"Starting {', '.join(missing)}")
+
+    def ensure_host(host: str) -> None:
+        spec = hosts.HostSpec(
+            name=host,
+            container=f"{name.prefix}-{host}",
+            network=str(network.name),
+            image=host_image,
+            seed=shared,
+            limits=exercise.lab.limits,
+            labels=name.labels(),
+            ports=lab.ports[host],
+            keys=name.keys,
+        )
+        _ensure_host(engine, lab, spec, there.get(host))
+        _ensure_images(engine, lab.client(host), contents)
+
+    side_by_side(ensure_host, lab.hosts)
+    return lab
+
+
+def down(engine: docker.DockerClient, name: LabName) -> Removed:
+    """Remove a lab, with all that was on it and its keys. Does nothing where none is."""
+    went = _remove_hosts(engine, name)
+    networks = engine.networks.list(filters=name.filters())
+    for network in networks:
+        with contextlib.suppress(NotFound):
+            network.remove()
+    shutil.rmtree(name.keys, ignore_errors=True)
+    return Removed(name.label, went.hosts, went.volumes, len(networks))
+
+
+def reset(
+    engine: docker.DockerClient, exercise: Exercise, learner: str, say: Say = quiet
+) -> tuple[Lab, Removed]:
+    """Bring a lab back to the start. Addresses and keys stay, so open notebooks stay connected."""
+    went = _remove_hosts(engine, LabName(exercise.id, learner))
+    return up(engine, exercise, learner, say), went
+
+
+def _remove_hosts(engine: docker.DockerClient, name: LabName) -> Removed:
+    there = list(containers(engine, name).values())
+    side_by_side(hosts.remove, there)
+    volumes = engine.volumes.list(filters=name.filters())
+    for volume in volumes:  # of a removal that was killed
+        with contextlib.suppress(NotFound):
+            volume.remove(force=True)
+    return Removed(name.label, len(there), len(there) + len(volumes), 0)
+
+
+def _ensure_network(engine: docker.DockerClient, exercise: Exercise, name: LabName) -> Network:
+    """The lab's network: made first, removed last; its label keeps the addresses over a reset."""
+    for network in engine.networks.list(filters=name.filters()):
+        return network
+    inside = [hosts.API_PORT, *exercise.lab.ports]
+    local = iter(free_ports(len(inside) * len(exercise.lab.hosts)))
+    ports = {host: {port: next(local) for port in inside} for host in exercise.lab.hosts}
+    labels = {**name.labels(), PORTS_LABEL: json.dumps(ports)}
+    return engine.networks.create(name.prefix, driver="bridge", labels=labels)
+
+
+def _runs(container: Container | None) -> bool:
+    return container is not None and container.status == "running"
+
+
+def _ensure_host(
+    engine: docker.DockerClient, lab: Lab, spec: hosts.HostSpec, container: Container | None
+) -> None:
+    if container and container.status in ("created", "removing", "dead"):
+        hosts.remove(container)  # of a start or a removal that was killed
+        container = None
+    if container is None:
+        container = hosts.create(engine, spec)
+    if not _runs(container):
+        try:
+            container.start()
+        except APIError as error:
+            hosts.remove(container) if container.status == "created" else None
+            raise LabError(_why_not_started(spec, error)) from None
+    _wait_until_ready(lab, spec, container)
+
+
+def _why_not_started(spec: hosts.HostSpec, error: APIError) -> str:
+    if is_port_taken(error):
+        ports = ", ".join(map(str, spec.ports.values()))
+        return (
+            f'Another program uses a port of lab host "{spec.name}" (one of {ports}). '
+            "End it, or remove the lab to get other ports: `dockyard down`."
+        )
+    return f'Lab host "{spec.name}" does not start: {error.explanation}'
+
+
+def _wait_until_ready(lab: Lab, spec: hosts.HostSpec, container: Container) -> None:
+    def answers() -> bool:
+        container.reload()
+        if not _runs(container):
+            raise LabError(f'Lab host "{spec.name}" stopped while it started. {_log(container)}')
+        try:
+            return bool(lab.client(spec.name).ping())
+        except (DockyardError, DockerException, OSError):
+            return False
+
+    try:
+        wait_until(answers, READY_TIMEOUT)
+    except TimeoutError:
+        raise LabError(f'Lab host "{spec.name}" does not answer. {_log(container)}') from None
+
+
+def _log(container: Container) -> str:
+    return "The end of its log:\n" + container.logs(tail=10).decode(errors="replace").strip()
+
+
+def _ensure_images(
+    engine: docker.DockerClient, host: docker.DockerClient, wanted: list[Image]
+) -> None:
+    """Load into a host what the seed did not bring."""
+    there = {image.id for image in host.images.list(all=True)}
+    missing = [image for image in wanted if image.id not in there]
+    if missing:
+        host.images.load(seed.export(engine, missing))
+

@@ -1,0 +1,39 @@
+"""Connections of the Docker SDK, made in one place because of two surprises.
+
+With TLS, `requests` prefers REQUESTS_CA_BUNDLE and proxy variables of the environment over the
+certificate authority that the SDK was given (psf/requests#3829). On machines that set them, an
+engine that answers `docker` would refuse the SDK. So our own connections ignore them.
+"""
+
+import docker
+from docker.constants import DEFAULT_DOCKER_API_VERSION
+from docker.tls import TLSConfig
+
+
+def connect(url: str, tls: TLSConfig | None, timeout: float) -> docker.DockerClient:
+    """A client of the engine at *url*, in the newest version of the API that both know.
+
+    Args:
+        url: as in DOCKER_HOST.
+        tls: keys, for an engine that asks for them.
+        timeout: seconds for one call.
+
+    Raises:
+        DockerException, OSError: nothing answers there.
+    """
+    if tls is None:
+        return docker.DockerClient(base_url=url, timeout=int(timeout))
+    client = connect_unasked(url, tls, timeout)
+    version = client.version(api_version=False)["ApiVersion"]
+    if version == client.api.api_version:
+        return client
+    return connect_unasked(url, tls, timeout, version)
+
+
+def connect_unasked(
+    url: str, tls: TLSConfig, timeout: float, version: str = DEFAULT_DOCKER_API_VERSION
+) -> docker.DockerClient:
+    """A client for one version of the API; nothing is asked of the engine yet."""
+    client = docker.DockerClient(base_url=url, tls=tls, timeout=int(timeout), version=version)
+    client.api.trust_env = False
+    return client

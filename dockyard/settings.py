@@ -1,0 +1,59 @@
+"""Where things are, and what a person may set: environment variables, nothing else.
+
+| variable                | meaning                                                       |
+|-------------------------|---------------------------------------------------------------|
+| DOCKYARD_COURSE         | folder with notebooks/, exercises/ and graders/               |
+| DOCKYARD_STATE          | folder for keys, engine data and other things of this machine |
+| DOCKYARD_ENGINE_HOST    | the outer engine's address, or "embedded"                     |
+| DOCKYARD_IMAGE_<NAME>   | an image to use in place of ours, e.g. DOCKYARD_IMAGE_VOTE    |
+| DOCKYARD_IMAGES_BY      | how images get into hosts: "seed" (default) or "load"         |
+| DOCKYARD_HOST_RUNTIME   | a hardened runtime for lab hosts, e.g. "sysbox-runc"          |
+"""
+
+import getpass
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+#: Says one line of progress to whoever waits.
+Say = Callable[[str], None]
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+def course_dir() -> Path:
+    """The folder of the course; the checkout unless DOCKYARD_COURSE names another."""
+    return Path(os.environ.get("DOCKYARD_COURSE") or Path(__file__).parent.parent).resolve()
+
+
+def state_dir() -> Path:
+    """The folder for what belongs to this machine only: keys, the embedded engine's data."""
+    return Path(os.environ.get("DOCKYARD_STATE") or course_dir() / ".dockyard").resolve()
+
+
+def site() -> str:
+    """A short name for this installation, so that two of them on one engine stay apart."""
+    return hashlib.sha256(str(state_dir()).encode()).hexdigest()[:8]
+
+
+def replaced_image(name: str) -> str | None:
+    """The image that a setting puts in the place of our image *name*, if any."""
+    return os.environ.get(f"DOCKYARD_IMAGE_{name.upper()}") or None
+
+
+def images_by() -> str:
+    """How images get into hosts: "seed" or "load"."""
+    return os.environ.get("DOCKYARD_IMAGES_BY") or "seed"
+
+
+def host_runtime() -> str | None:
+    """The hardened runtime for lab hosts, if one is named."""
+    return os.environ.get("DOCKYARD_HOST_RUNTIME") or None
+
+
+def default_learner() -> str:
+    """The name of the person at the keyboard."""
+    return os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
