@@ -1,5 +1,6 @@
 """Keys of a lab: an authority of its own, one certificate for its hosts, one for its learner."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -41,3 +42,21 @@ def ensure(folder: Path, hosts: list[str]) -> None:
         blob.write_to_path(str(making / name))
         (making / name).chmod(0o600)
     making.rename(folder)  # whole or not at all, also when killed
+
+
+def trust_variables(folder: Path) -> dict[str, str]:
+    """What lets plain `docker.from_env()` trust the lab where the environment names a CA bundle.
+
+    `requests` prefers that bundle to the authority that the SDK was given (see sdk.py), so the
+    learner's processes get a bundle that holds both.
+    """
+    named = {
+        name: Path(path)
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        if (path := os.environ.get(name)) and Path(path).is_file()
+    }
+    bundle = folder / "bundle.pem"
+    for path in named.values():
+        if path.name != bundle.name:
+            bundle.write_bytes(path.read_bytes() + b"\n" + (folder / "ca.pem").read_bytes())
+    return {name: str(bundle) for name in named}

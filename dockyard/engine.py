@@ -11,11 +11,8 @@ from docker.tls import TLSConfig
 
 from dockyard import embedded, sdk
 from dockyard.errors import EngineError
+from dockyard.lab import LAB_MARK
 from dockyard.settings import Say, quiet
-
-#: Set where the Docker variables have been turned to a lab host, so that they no longer
-#: name the outer engine; what they were before is kept under DOCKYARD_ENGINE_*.
-LAB_MARK = "DOCKYARD_LAB"
 
 ANSWER_TIMEOUT = 5  # seconds
 CALL_TIMEOUT = 120  # seconds; starting a container on a busy machine takes some

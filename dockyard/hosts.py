@@ -44,7 +44,9 @@ def privileges(client: docker.DockerClient) -> dict[str, Any]:
     config = client.api.create_host_config(
         # SYS_ADMIN: mounts and namespaces of the inner containers.
         # NET_ADMIN: their bridges, overlays and firewall rules.
-        cap_add=["SYS_ADMIN", "NET_ADMIN"],
+        # SYS_PTRACE: `docker exec`, and so every health check, in containers whose user is not
+        # root; runc opens /proc/PID/ns of another user's process.
+        cap_add=["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"],
         security_opt=security,
         # Version 1 would show, and give, the machine's whole cgroup tree otherwise.
         cgroupns="private",

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import docker
@@ -43,18 +42,39 @@ def ensure(client: docker.DockerClient, name: str, say: Say = quiet) -> Image:
     return _build(client, wanted, say)
 
 
-def source(name: str) -> str:
-    """Where the image comes from, in a few words."""
-    replacement = settings.replaced_image(name)
-    return f"replaced by {replacement}" if replacement else f"images/{name}"
+def describe(client: docker.DockerClient, of: Recipe) -> dict[str, str | int]:
+    """Name, source and size in bytes (0: not made yet) of one image."""
+    replacement = settings.replaced_image(of.name)
+    source = f"replaced by {replacement}" if replacement else f"images/{of.name}"
+    image = _named(client, of.tag)
+    return {"name": of.tag, "source": source, "size": image.attrs["Size"] if image else 0}
+
+
+def is_there(client: docker.DockerClient, name: str) -> bool:
+    """Whether the image has been made or set."""
+    return _named(client, recipe(name).tag) is not None
+
+
+def total_size(client: docker.DockerClient, names: list[str]) -> int:
+    """Bytes of some images together; a layer that they share counts once."""
+    sizes: dict[str, int] = {}
+    for name in names:
+        image = client.images.get(recipe(name).tag)
+        steps = [step["Size"] for step in reversed(image.history()) if step["Size"]]
+        sizes |= dict(zip(image.attrs["RootFS"]["Layers"], steps, strict=False))
+    return sum(sizes.values())
+
+
+def _named(client: docker.DockerClient, tag: str) -> Image | None:
+    try:
+        return client.images.get(tag)
+    except ImageNotFound:
+        return None
 
 
 def _existing(client: docker.DockerClient, wanted: Recipe) -> Image | None:
-    try:
-        image = client.images.get(wanted.tag)
-    except ImageNotFound:
-        return None
-    return image if image.labels.get(RECIPE_LABEL) == wanted.hash else None
+    image = _named(client, wanted.tag)
+    return image if image and image.labels.get(RECIPE_LABEL) == wanted.hash else None
 
 
 def _ensure_replacement(
@@ -131,7 +151,7 @@ def _build(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image:
             line = str(event.get("stream", "")).strip()
             output.append(line)
             if line.startswith("Step "):
-                say(f"  {wanted.name}: {line}")
+                say(f"  {wanted.name}: {line[:90]}")
     except (BuildError, APIError) as error:
         end = "\n".join(line for line in output[-8:] if line)
         raise ImageError(f'Building "{wanted.tag}" failed: {_reason(error)}\n{end}') from None
@@ -156,7 +176,3 @@ def _context(folder: Path) -> io.BytesIO:
 def _reason(error: Exception) -> str:
     return str(getattr(error, "explanation", None) or getattr(error, "msg", None) or error)
 
-
-def layers(images: Iterable[Image]) -> set[str]:
-    """The different layers of some images."""
-    return {layer for image in images for layer in image.attrs["RootFS"]["Layers"]}

@@ -17,10 +17,14 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.tls import TLSConfig
 
-from dockyard import sdk, settings
+from dockyard import certificates, sdk, settings
 from dockyard.course import Exercise
 from dockyard.errors import UnknownName
 from dockyard.hosts import API_PORT
+
+#: Set where the Docker variables have been turned to a lab host, so that they no longer name
+#: the outer engine; what they were before is kept under DOCKYARD_ENGINE_*.
+LAB_MARK = "DOCKYARD_LAB"
 
 LAB_LABEL = "dockyard.lab"
 SITE_LABEL = "dockyard.site"
@@ -91,7 +95,10 @@ class Lab:
         ports: host → container port → loopback port of this machine.
     """
 
-    def __init__(self, exercise: Exercise, name: LabName, network: Network) -> None:
+    def __init__(
+        self, engine: docker.DockerClient, exercise: Exercise, name: LabName, network: Network
+    ) -> None:
+        self._engine = engine
         self.exercise = exercise
         self.name = name
         self.hosts = exercise.lab.hosts
@@ -102,7 +109,7 @@ class Lab:
         }
         self._clients: dict[str, docker.DockerClient] = {}
 
-    def host(self, name: str) -> str:
+    def known(self, name: str) -> str:
         """*name*, if the lab has such a host.
 
         Raises:
@@ -114,14 +121,16 @@ class Lab:
 
     def address(self, host: str) -> str:
         """The DOCKER_HOST of one host."""
-        return f"tcp://127.0.0.1:{self.ports[self.host(host)][API_PORT]}"
+        return f"tcp://127.0.0.1:{self.ports[self.known(host)][API_PORT]}"
 
     def environment(self, host: str) -> dict[str, str]:
-        """The Docker variables that lead to one host."""
+        """The variables that lead `docker` and the SDK to one host."""
         return {
+            LAB_MARK: self.name.label,
             "DOCKER_HOST": self.address(host),
             "DOCKER_TLS_VERIFY": "1",
             "DOCKER_CERT_PATH": str(self.name.keys),
+            **certificates.trust_variables(self.name.keys),
         }
 
     def url(self, host: str, port: int) -> str:
@@ -130,7 +139,7 @@ class Lab:
         Raises:
             UnknownName: the lab has no such host, or publishes no such port.
         """
-        ports = self.ports[self.host(host)]
+        ports = self.ports[self.known(host)]
         if port == API_PORT or port not in ports:
             known = ", ".join(str(each) for each in ports if each != API_PORT)
             raise UnknownName(f"The lab does not publish port {port}. It publishes: {known}.")
@@ -148,6 +157,17 @@ class Lab:
             f'Lab host "{host}" of "{self.name.label}" does not answer. '
             f"`dockyard up {self.exercise.id}` starts it again."
         )
+
+    @cached_property
+    def has_routing_mesh(self) -> bool:
+        """Whether this kernel has IPVS, on which swarm's routing mesh and virtual addresses stand.
+
+        The module is loaded on demand, which is what a host asks for when it starts
+        (images/host/start-engine).
+        """
+        command = ["test", "-e", "/proc/net/ip_vs"]
+        made = self._engine.containers.get(f"{self.name.prefix}-{self.hosts[0]}")
+        return bool(made.exec_run(command).exit_code == 0)
 
     @cached_property
     def _tls(self) -> TLSConfig:
@@ -168,7 +188,7 @@ def find(engine: docker.DockerClient, exercise: Exercise, learner: str) -> Lab:
         raise UnknownName(
             f'"{learner}" has no lab for "{exercise.id}". Start one: `dockyard up {exercise.id}`.'
         )
-    return Lab(exercise, name, networks[0])
+    return Lab(engine, exercise, name, networks[0])
 
 
 def containers(engine: docker.DockerClient, name: LabName) -> dict[str, Container]:

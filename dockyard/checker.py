@@ -1,0 +1,154 @@
+"""Looks at a lab: runs an exercise's grader, as pytest, in a process of its own.
+
+`python -m dockyard.checker` is that process's parent: it imports pytest, testinfra and the SDK
+once and forks for each request, because importing them costs more than most checks. Requests
+and answers are lines of JSON, so nothing but text crosses the border.
+"""
+
+import atexit
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from select import select
+from typing import IO
+
+import msgspec
+
+from dockyard import report as reports
+from dockyard.course import Data, Exercise
+from dockyard.errors import DockyardError, LabError
+
+TIMEOUT = 600.0  # seconds for one whole check, heals and updates included
+
+
+class Request(Data):
+    """One look at one lab."""
+
+    exercise: str
+    learner: str
+    #: Only this task's criteria, and those that they need.
+    task: str | None = None
+
+
+class Answer(Data):
+    """What came of it: a report, or why there is none."""
+
+    report: reports.Report | None = None
+    error: str = ""
+
+
+class Checker:
+    """The way to the process that forks checks. Started with the first check."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._one_at_a_time = threading.Lock()
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start the process, unless it runs; importing takes a second, so start early."""
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "dockyard.checker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C ends the caller, who then ends this
+            )
+            atexit.register(self.stop)
+        return self._process
+
+    def stop(self) -> None:
+        """End the process, and a check that it still runs."""
+        process, self._process = self._process, None
+        if process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, 15)
+            process.wait()
+
+    def check(self, request: Request, timeout: float = TIMEOUT) -> reports.Report:
+        """Look at a lab.
+
+        Raises:
+            LabError: the check ended without a report; the message says why.
+        """
+        with self._one_at_a_time:
+            try:
+                process = self.start()
+                assert process.stdin and process.stdout
+                process.stdin.write(msgspec.json.encode(request) + b"\n")
+                process.stdin.flush()
+                line = _line(process.stdout, timeout)
+                answer = msgspec.json.decode(line, type=Answer)
+            except (OSError, msgspec.MsgspecError):
+                self.stop()
+                raise LabError("The check was ended before it had a result. Try again.") from None
+            except BaseException:  # a time-out, or Ctrl-C: its answer must not be the next one's
+                self.stop()
+                raise
+        if answer.report is None:
+            raise LabError(answer.error)
+        return answer.report
+
+
+def _line(stream: IO[bytes], timeout: float) -> bytes:
+    if not select([stream], [], [], timeout)[0]:
+        raise LabError(f"The check took longer than {timeout:g} seconds and was ended. Try again.")
+    return stream.readline()
+
+
+_checker = Checker()
+
+
+def check(exercise: Exercise, learner: str, task: str | None = None) -> reports.Report:
+    """Look at a learner's lab for an exercise, or for one task of it.
+
+    Raises:
+        UnknownName: the exercise has no such task.
+        LabError: there is no result, and the learner is not at fault.
+    """
+    if task is not None:
+        exercise.task(task)
+    return _checker.check(Request(exercise.id, learner, task))
+
+
+def warm_up() -> None:
+    """Start importing now, so that the first check is as quick as the others."""
+    _checker.start()
+
+
+def serve() -> None:
+    """Fork for each request on standard input; answers go to standard output."""
+    from dockyard import grading  # noqa: F401  # the imports that take long
+
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # whatever a grader prints must not get between the answers
+    for line in sys.stdin.buffer:
+        pid = os.fork()
+        if pid == 0:
+            answers.write(msgspec.json.encode(_answer(line)) + b"\n")
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        if status:
+            died = Answer(error="The check's process was killed. Try again.")
+            answers.write(msgspec.json.encode(died) + b"\n")
+
+
+def _answer(line: bytes) -> Answer:
+    from dockyard import grading
+
+    try:
+        request = msgspec.json.decode(line, type=Request)
+        started = time.monotonic()
+        criteria = grading.run(request.exercise, request.learner, request.task)
+        seconds = time.monotonic() - started
+        return Answer(reports.make(request.exercise, request.learner, criteria, seconds))
+    except DockyardError as error:
+        return Answer(error=str(error))
+    except Exception as error:
+        return Answer(error=f"The grader is broken: {type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    serve()

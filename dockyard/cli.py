@@ -1,0 +1,256 @@
+"""The command line: one verb each, one line for an error."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+import docker
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from dockyard import checker, embedded, hints, images, lab, lifecycle, report, seed, swarm
+from dockyard import engine as engines
+from dockyard.course import Exercise, exercise_ids, load_exercise
+from dockyard.errors import DockyardError, UnknownName
+from dockyard.recipes import all_recipes, recipe
+from dockyard.settings import default_learner
+
+
+class Verbs(click.Group):
+    """Turns what went wrong into one line and the exit code of the design."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DockyardError as error:
+            _fail(str(error), error.exit_code)
+        except (DockerException, RequestException, OSError) as error:
+            reason = getattr(error, "explanation", None) or error
+            _fail(f"{reason}. `dockyard doctor` looks for the cause.", 2)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"dockyard: {message}", err=True)
+    sys.exit(code)
+
+
+def say(line: str) -> None:
+    """Progress goes to standard error, so that --json stays clean."""
+    click.echo(f" • {line}", err=True)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Dockyard: a hands-on Docker course on real Docker hosts."""
+
+
+def _exercise(_: click.Context, __: click.Parameter, value: str | None) -> Exercise | None:
+    return None if value is None else load_exercise(value)
+
+
+def exercise_argument(required: bool = True) -> Callable[[Any], Any]:
+    return click.argument("exercise", metavar="ID", required=required, callback=_exercise)
+
+
+learner_option = click.option(
+    "--learner", metavar="NAME", default=default_learner, help="Whose lab; yours by default."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=1))
+
+
+@main.command("images")
+@click.argument("names", metavar="ID", nargs=-1)
+@click.option("--list", "only_list", is_flag=True, help="Show each with its source and size.")
+@json_option
+def images_(names: tuple[str, ...], only_list: bool, as_json: bool) -> None:
+    """Make sure of the images that exercises need.
+
+    ID is an exercise; without one, all images are made.
+    """
+    engine = engines.connect(say)
+    wanted = [name for each in names for name in ["host", *load_exercise(each).lab.images]]
+    recipes = [recipe(name) for name in dict.fromkeys(wanted)] if names else all_recipes()
+    if not only_list:
+        for each in recipes:
+            images.ensure(engine, each.name, say)
+    rows = [images.describe(engine, each) for each in recipes]
+    if as_json:
+        return _print_json(rows)
+    for row in rows:
+        size = f"{row['size'] / 1e6:6.1f} MB" if row["size"] else "not made"
+        click.echo(f"{row['name']:22} {size:>10}  {row['source']}")
+    for exercise in map(load_exercise, names or exercise_ids()):
+        mine = [name for name in exercise.lab.images if images.is_there(engine, name)]
+        click.echo(f"A lab of {exercise.id} loads {images.total_size(engine, mine) / 1e6:.0f} MB.")
+
+
+@main.command()
+@exercise_argument()
+@learner_option
+@json_option
+def up(exercise: Exercise, learner: str, as_json: bool) -> None:
+    """Make sure that the lab of an exercise runs."""
+    lifecycle.up(engines.connect(say), exercise, learner, say)
+    _show_status(exercise, learner, as_json)
+
+
+@main.command()
+@exercise_argument()
+@learner_option
+def down(exercise: Exercise, learner: str) -> None:
+    """Remove the lab of an exercise."""
+    went = lifecycle.down(engines.connect(say), lab.LabName(exercise.id, learner))
+    click.echo(f"Removed {went}." if went.hosts or went.networks else "Already clean.")
+
+
+@main.command()
+@exercise_argument(required=False)
+@learner_option
+@json_option
+def status(exercise: Exercise | None, learner: str, as_json: bool) -> None:
+    """Show the hosts of a lab, and what is on them."""
+    if exercise is not None:
+        return _show_status(exercise, learner, as_json)
+    names = lab.all_names(engines.connect(say), learner)
+    rows = [{"exercise": each.exercise, "learner": each.learner} for each in names]
+    if as_json:
+        return _print_json(rows)
+    for row in rows:
+        click.echo(row["exercise"])
+    if not rows:
+        click.echo(f'"{learner}" has no labs.')
+
+
+def _show_status(exercise: Exercise, learner: str, as_json: bool) -> None:
+    found = lab.find(engines.connect(say), exercise, learner)
+    running = swarm.running_on(found)
+    rows = [
+        {
+            "host": host,
+            "docker_host": found.address(host),
+            "urls": {str(p): found.url(host, p) for p in exercise.lab.ports},
+            "containers": running[host],
+        }
+        for host in found.hosts
+    ]
+    if as_json:
+        return _print_json(rows)
+    for row in rows:
+        click.echo(f"{row['host']}  {row['docker_host']}  {', '.join(running[str(row['host'])])}")
+    click.echo(f'Turn your shell to a host: eval "$(dockyard env {exercise.id} {found.hosts[0]})"')
+
+
+@main.command()
+@exercise_argument(required=False)
+@click.argument("host", required=False)
+@click.option("--engine", "outer", is_flag=True, help="The outer engine instead.")
+@learner_option
+def env(exercise: Exercise | None, host: str | None, outer: bool, learner: str) -> None:
+    """Print shell exports that turn `docker` to one host of a lab."""
+    if outer:
+        endpoint = engines.find(say)
+        variables = {"DOCKER_HOST": endpoint.url, "DOCKER_CERT_PATH": endpoint.cert_path or ""}
+        variables["DOCKER_TLS_VERIFY"] = "1" if endpoint.cert_path else ""
+        click.echo(f"unset {lab.LAB_MARK}")
+    elif exercise is None:
+        raise UnknownName(f"Name an exercise: {', '.join(exercise_ids())}; or give --engine.")
+    else:
+        endpoint = engines.find(say)
+        found = lab.find(engines.connect(say), exercise, learner)
+        variables = {"DOCKYARD_ENGINE_HOST": endpoint.url, **swarm.modes(found)}
+        if endpoint.cert_path:
+            variables["DOCKYARD_ENGINE_CERT_PATH"] = endpoint.cert_path
+            variables["DOCKYARD_ENGINE_TLS_VERIFY"] = "1"
+        variables |= found.environment(host or found.hosts[0])
+    for name, value in variables.items():
+        click.echo(f"export {name}={shlex.quote(value)}" if value else f"unset {name}")
+
+
+@main.command()
+@exercise_argument()
+@click.option("--task", help="Only the criteria of this task.")
+@learner_option
+@json_option
+def check(exercise: Exercise, task: str | None, learner: str, as_json: bool) -> None:
+    """Look at a lab: what was expected, what was found."""
+    lab.find(engines.connect(say), exercise, learner)
+    result = checker.check(exercise, learner, task)
+    click.echo(report.to_json(result) if as_json else report.to_text(result))
+    sys.exit(2 if result.points is None else 0 if result.passed else 1)
+
+
+@main.command()
+@exercise_argument()
+@click.argument("criterion", required=False)
+@learner_option
+def hint(exercise: Exercise, criterion: str | None, learner: str) -> None:
+    """Print the next hint, from what was found."""
+    lab.find(engines.connect(say), exercise, learner)
+    click.echo(hints.next_hint(exercise, learner, criterion))
+
+
+@main.command()
+@exercise_argument()
+@click.option("--to", "task", metavar="TASK", help="Stop after this task.")
+@learner_option
+def solve(exercise: Exercise, task: str | None, learner: str) -> None:
+    """Bring a lab to the state after a task, from the exercise's own solution."""
+    from dockyard import solution
+
+    solution.solve(engines.connect(say), exercise, learner, task, say)
+    click.echo(f'The lab is as it is after "{task or exercise.tasks[-1].id}".')
+
+
+@main.command()
+@exercise_argument(required=False)
+@click.option("--all", "everyone", is_flag=True, help="Remove every learner's labs.")
+@learner_option
+@json_option
+def reset(exercise: Exercise | None, everyone: bool, learner: str, as_json: bool) -> None:
+    """Back to the start: one exercise, all of a learner's, or (--all) everyone's labs removed."""
+    engine = engines.connect(say)
+    went = []
+    if exercise is not None:
+        went.append(lifecycle.reset(engine, exercise, learner, say)[1])
+    elif everyone:
+        went = lab.side_by_side(lambda name: lifecycle.down(engine, name), lab.all_names(engine))
+    else:
+        for name in lab.all_names(engine, learner):
+            went.append(lifecycle.reset(engine, load_exercise(name.exercise), learner, say)[1])
+    if as_json:
+        return _print_json([vars(each) for each in went])
+    for each in went:
+        click.echo(f"Removed {each}.")
+    click.echo("Nothing else was touched." if went else "Already clean.")
+
+
+@main.group(hidden=True)
+def engine() -> None:
+    """The embedded engine, for the Makefile."""
+
+
+@engine.command("ensure")
+def engine_ensure() -> None:
+    """Make sure that an engine answers."""
+    endpoint = engines.find(say)
+    say(f"Using {endpoint.found_by} at {endpoint.url}")
+
+
+@engine.command("remove")
+def engine_remove() -> None:
+    """Remove all that Dockyard made on this machine: labs, seeds, the embedded engine."""
+    endpoint = engines.first_that_answers()
+    if endpoint:
+        client: docker.DockerClient = endpoint.client(60)
+        for name in lab.all_names(client):
+            say(f"Removed {lifecycle.down(client, name)}")
+        seed.remove_all(client)
+    embedded.remove(say)
+

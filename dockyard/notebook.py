@@ -1,0 +1,139 @@
+"""What a learner's notebook uses: open_lab, check, hint."""
+
+import os
+from html import escape
+from types import TracebackType
+
+import docker
+
+from dockyard import checker, engine, hints, lifecycle, report, swarm
+from dockyard.course import load_exercise
+from dockyard.errors import DockyardError
+from dockyard.lab import LAB_MARK, Lab, find
+from dockyard.settings import default_learner
+
+#: Variables that lead `docker` and the SDK to an engine.
+DOCKER_VARIABLES = ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"]
+
+#: Set while a submission is graded: then the grader looks, from outside, and not this kernel.
+GRADING = "DOCKYARD_GRADING"
+
+
+class LearnerLab:
+    """A lab as its learner sees it. Showing it shows its hosts and what they run."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self.hosts = lab.hosts
+
+    def client(self, host: str) -> docker.DockerClient:
+        """The Docker SDK, connected to one host, whatever DOCKER_HOST says."""
+        return self._lab.client(self._lab.known(host))
+
+    def on(self, host: str) -> "On":
+        """Turn `docker` and `docker.from_env()` to *host*: from now on, or for a `with` block."""
+        return On(self._lab, host)
+
+    def url(self, host: str, port: int) -> str:
+        """Where your browser finds what *host* publishes on *port*."""
+        return self._lab.url(host, port)
+
+    def settle(self, timeout: float = 60) -> None:
+        """Wait until every service of the swarm runs as many tasks as it wants.
+
+        Tasks that can find no node are not waited for: `docker service ps` says why.
+
+        Args:
+            timeout: seconds.
+        """
+        swarm.settle(self._lab, timeout)
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{host}: {', '.join(running) or 'no containers'}"
+            for host, running in swarm.running_on(self._lab).items()
+        )
+
+    def _repr_html_(self) -> str:
+        box = "display:inline-block;vertical-align:top;border:1px solid #888;border-radius:6px;"
+        boxes = [
+            f'<div style="{box}padding:8px;margin:4px;min-width:11em"><b>{escape(host)}</b>'
+            + "".join(f"<div>▪ {escape(name)}</div>" for name in running or ["no containers"])
+            + "</div>"
+            for host, running in swarm.running_on(self._lab).items()
+        ]
+        return f"<div>{''.join(boxes)}</div>"
+
+
+class On:
+    """The Docker variables, turned to one host; as a context manager, turned back at its end."""
+
+    def __init__(self, lab: Lab, host: str) -> None:
+        self._before = {name: os.environ.get(name) for name in DOCKER_VARIABLES}
+        _set_environment(lab, host)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for name, value in self._before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+def open_lab(exercise_id: str, learner: str | None = None) -> LearnerLab:
+    """Start or find your lab for an exercise, and turn the Docker variables to its first host.
+
+    Args:
+        exercise_id: such as "02_clustering".
+        learner: whose lab; yours by default.
+    """
+    exercise = load_exercise(exercise_id)
+    if os.environ.get(GRADING):
+        lab = find(engine.connect(), exercise, learner or default_learner())
+    else:
+        lab = lifecycle.up(engine.connect(print), exercise, learner or default_learner(), print)
+        checker.warm_up()
+    _set_environment(lab, lab.hosts[0])
+    os.environ.update(swarm.modes(lab))
+    return LearnerLab(lab)
+
+
+def check(exercise_id: str, task: str | None = None, learner: str | None = None) -> float:
+    """Look at your lab, show what was expected and found, and return the points.
+
+    nbgrader takes the points from this cell's value, so a lab that cannot be looked at raises
+    and never counts as zero.
+
+    Args:
+        exercise_id: such as "02_clustering".
+        task: only this task; all of them by default.
+    """
+    from IPython.display import HTML, display
+
+    if os.environ.get(GRADING):
+        print("Looked at from outside, when this notebook is done.")
+        return 0.0
+    result = checker.check(load_exercise(exercise_id), learner or default_learner(), task)
+    display(HTML(report.to_html(result)))  # type: ignore[no-untyped-call]
+    if result.points is None:
+        raise DockyardError(report.total(result))
+    return result.points
+
+
+def hint(exercise_id: str, criterion: str | None = None, learner: str | None = None) -> None:
+    """Show the next hint for the first criterion that is not met, or for one that you name."""
+    print(hints.next_hint(load_exercise(exercise_id), learner or default_learner(), criterion))
+
+
+def _set_environment(lab: Lab, host: str) -> None:
+    """Turn the Docker variables to *host*; remember where the outer engine is."""
+    if LAB_MARK not in os.environ:
+        for name in DOCKER_VARIABLES:
+            if name in os.environ:
+                os.environ[name.replace("DOCKER_", "DOCKYARD_ENGINE_")] = os.environ[name]
+    os.environ.update(lab.environment(host))

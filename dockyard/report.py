@@ -1,0 +1,134 @@
+"""The outcome of an exercise's criteria, for terminal, notebook, gradebook and programs."""
+
+from html import escape
+from typing import Literal
+
+import msgspec
+
+from dockyard.course import Data
+
+Outcome = Literal["passed", "failed", "blocked", "error"]
+
+SIGNS: dict[Outcome, str] = {"passed": "✓", "failed": "✗", "blocked": "…", "error": "!"}
+COLOURS: dict[Outcome, str] = {
+    "passed": "#1a7f37",
+    "failed": "#cf222e",
+    "blocked": "#6e7781",
+    "error": "#9a6700",
+}
+
+
+class CriterionResult(Data):
+    """One criterion, looked at once.
+
+    Attributes:
+        title: the sentence that is true when it passes.
+        expected, found: one line each.
+        look: the command with which the learner can see it too.
+        needs: ids of criteria without which this one is not tried.
+    """
+
+    id: str
+    title: str
+    task: str
+    outcome: Outcome
+    points: float
+    max_points: float
+    expected: str
+    found: str
+    look: str
+    needs: list[str]
+
+
+class Report(Data):
+    """All criteria of one exercise, or of one task of it, looked at once.
+
+    Attributes:
+        points: null when a criterion ended with an error: then nobody knows.
+        seconds: how long looking took.
+    """
+
+    exercise: str
+    learner: str
+    points: float | None
+    max_points: float
+    seconds: float
+    criteria: list[CriterionResult]
+
+    @property
+    def passed(self) -> bool:
+        return self.points == self.max_points
+
+    @property
+    def errors(self) -> list[CriterionResult]:
+        return [each for each in self.criteria if each.outcome == "error"]
+
+
+def make(exercise: str, learner: str, criteria: list[CriterionResult], seconds: float) -> Report:
+    """Sum up; a single error leaves the total open."""
+    unknown = any(each.outcome == "error" for each in criteria)
+    return Report(
+        exercise=exercise,
+        learner=learner,
+        points=None if unknown else sum(each.points for each in criteria),
+        max_points=sum(each.max_points for each in criteria),
+        seconds=round(seconds, 2),
+        criteria=criteria,
+    )
+
+
+def to_json(report: Report) -> str:
+    return msgspec.json.format(msgspec.json.encode(report), indent=1).decode()
+
+
+def from_json(text: str | bytes) -> Report:
+    return msgspec.json.decode(text, type=Report)
+
+
+def total(report: Report) -> str:
+    """The bottom line."""
+    if report.points is None:
+        return "Not graded: Dockyard or the lab is at fault, not you. Nothing is lost; try again."
+    return f"{report.points:g} of {report.max_points:g} points"
+
+
+def to_text(report: Report) -> str:
+    lines = []
+    task = ""
+    for each in report.criteria:
+        if each.task != task:
+            task = each.task
+            lines.append(f"\n{task}")
+        points = f"({each.points:g}/{each.max_points:g})"
+        lines.append(f"  {SIGNS[each.outcome]} {each.title} {points}")
+        lines += [f"      {name}: {text}" for name, text in _details(each)]
+    return "\n".join([*lines, "", total(report)]).lstrip("\n")
+
+
+def to_html(report: Report) -> str:
+    """Plain HTML without scripts: what a lab says is shown as text."""
+    rows = []
+    for each in report.criteria:
+        details = "".join(
+            f"<div><b>{name}:</b> {_code(text) if name == 'look' else escape(text)}</div>"
+            for name, text in _details(each)
+        )
+        sign = f'<span style="color:{COLOURS[each.outcome]}">{SIGNS[each.outcome]}</span>'
+        rows.append(
+            f"<tr><td>{sign} {each.outcome}</td>"
+            f'<td style="text-align:left">{escape(each.title)}{details}</td>'
+            f"<td>{each.points:g}/{each.max_points:g}</td></tr>"
+        )
+    return f"<table>{''.join(rows)}</table><p><b>{escape(total(report))}</b></p>"
+
+
+def _details(each: CriterionResult) -> list[tuple[str, str]]:
+    if each.outcome == "passed":
+        return []
+    if each.outcome == "blocked":
+        return [("not tried", each.found)]
+    return [("expected", each.expected), ("found", each.found), ("look", each.look)]
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(text)}</code>"

@@ -1,0 +1,318 @@
+"""The nouns of the graders: swarm, nodes, services, tasks, the Voting App.
+
+Fixtures of the checker: `lab` (hosts and their SDK clients), `on_host` and `in_container`
+(testinfra), `expect`, `wait_until`.
+"""
+
+import operator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Any
+
+import docker
+import pytest
+import requests
+from docker.errors import APIError
+from docker.models.containers import Container
+from docker.models.nodes import Node
+from docker.models.services import Service
+
+#: Task states on the way to "running".
+UNDERWAY = {"new", "allocated", "assigned", "accepted", "preparing", "ready", "starting"}
+SETTLE = 20  # seconds that tasks under way get to arrive
+HEAL = 15  # seconds in which swarm has to replace what was killed
+PROBE_IMAGE = "dockyard/debian:1"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a service, and where it runs."""
+
+    id: str
+    state: str
+    wanted: bool
+    node: str
+    container: str
+
+    @property
+    def runs(self) -> bool:
+        return self.wanted and self.state == "running"
+
+
+class Swarm:
+    """The swarm that the lab's hosts form, seen from its manager; empty where there is none."""
+
+    def __init__(self, lab: Any, wait_until: Callable[..., Any]) -> None:
+        self.lab = lab
+        self._wait_until = wait_until
+        self.managers = [
+            host for host in lab.hosts if lab.client(host).info()["Swarm"]["ControlAvailable"]
+        ]
+
+    @property
+    def client(self) -> docker.DockerClient:
+        return self.lab.client(self.managers[0])
+
+    @property
+    def nodes(self) -> list[Node]:
+        return self.client.nodes.list() if self.managers else []
+
+    def node(self, hostname: str) -> Node | None:
+        return next((node for node in self.nodes if hostname_of(node) == hostname), None)
+
+    def describe_nodes(self) -> str:
+        return _list(
+            f"{hostname_of(node)} {node.attrs['Status']['State']}, {node.attrs['Spec']['Role']}, "
+            f"{node.attrs['Spec']['Availability']}"
+            for node in self.nodes
+        )
+
+    @property
+    def services(self) -> list[Service]:
+        return self.client.services.list() if self.managers else []
+
+    def service(self, role: str) -> Service | None:
+        """The service that plays a part of the Voting App: by its name or by its image."""
+        for service in self.services:
+            image = container_spec(service)["Image"].split("@")[0].rsplit(":", 1)[0]
+            if role == service.name.split("_")[-1] or image.endswith(("/" + role, "_" + role)):
+                return service
+        return None
+
+    def tasks(self, service: Service) -> list[Task]:
+        names = {node.id: hostname_of(node) for node in self.nodes}
+        return [
+            Task(
+                id=task["ID"],
+                state=task["Status"]["State"],
+                wanted=task["DesiredState"] == "running",
+                node=names.get(task.get("NodeID", ""), ""),
+                container=task["Status"].get("ContainerStatus", {}).get("ContainerID", ""),
+            )
+            for task in service.tasks()
+        ]
+
+    def running(self, service: Service) -> list[Task]:
+        """The service's running tasks, once nothing of it is under way any more."""
+
+        def settled() -> bool:
+            return not any(task.wanted and task.state in UNDERWAY for task in self.tasks(service))
+
+        try:
+            self._wait_until(settled, SETTLE)
+        except TimeoutError:
+            pass  # what has not arrived by now does not count as running
+        return [task for task in self.tasks(service) if task.runs]
+
+    def describe_tasks(self, service: Service) -> str:
+        wanted = [task for task in self.tasks(service) if task.wanted]
+        return f"{service.name}: " + _list(
+            f"{task.state}{' on ' + task.node if task.node else ''}" for task in wanted
+        )
+
+    def eligible_nodes(self, service: Service) -> list[str]:
+        """The hostnames of the nodes on which the service's constraints let it run."""
+        placement = service.attrs["Spec"]["TaskTemplate"].get("Placement") or {}
+        constraints = placement.get("Constraints") or []
+        return [hostname_of(n) for n in self.nodes if all(_meets(n, each) for each in constraints)]
+
+    def kill(self, task: Task) -> None:
+        """End a task's container the hard way."""
+        self.lab.client(task.node).containers.get(task.container).kill()
+
+    def replacement_of(self, task: Task, service: Service) -> Task | None:
+        """Wait until swarm has put a running task in the place of *task*; None if it does not."""
+
+        def replaced() -> Task | None:
+            now = [each for each in self.tasks(service) if each.runs]
+            if len(now) < replicas(service) or task.id in {each.id for each in now}:
+                return None
+            return next((each for each in now if each.node == task.node), now[0])
+
+        try:
+            return self._wait_until(replaced, HEAL)
+        except TimeoutError:
+            return None
+
+    @contextmanager
+    def without(self, node: Node) -> Iterator[None]:
+        """Drain a node; afterwards bring it, and the tasks that it had, back."""
+        name = hostname_of(node)
+        had = {s.id: sum(t.node == name for t in self.running(s)) for s in self.services}
+        _set_availability(node, "drain")
+        try:
+            self._wait_until(lambda: not self._runs_anything(name), SETTLE)
+            yield
+        finally:
+            _set_availability(node, "active")
+            for service in self.services:
+                now = self.running(service)
+                if len(now) == replicas(service) > 1 and sum(t.node == name for t in now) < had[service.id]:
+                    service.force_update()
+                    self.running(service)
+
+    def _runs_anything(self, node: str) -> bool:
+        return any(t.runs and t.node == node for s in self.services for t in self.tasks(s))
+
+
+def hostname_of(node: Node) -> str:
+    return str(node.attrs["Description"]["Hostname"])
+
+
+def container_spec(service: Service) -> dict[str, Any]:
+    return dict(service.attrs["Spec"]["TaskTemplate"]["ContainerSpec"])
+
+
+def replicas(service: Service) -> int:
+    """How many tasks the service wants; one for each node counts as one."""
+    return int(service.attrs["Spec"]["Mode"].get("Replicated", {}).get("Replicas", 1))
+
+
+def _set_availability(node: Node, availability: str) -> None:
+    node.reload()
+    node.update({**node.attrs["Spec"], "Availability": availability})
+
+
+def _meets(node: Node, constraint: str) -> bool:
+    """Source: Docker documentation, `docker service create --constraint`."""
+    holds = operator.ne if "!=" in constraint else operator.eq
+    key, _, value = (part.strip() for part in constraint.replace("!=", "==").partition("=="))
+    spec, seen = node.attrs["Spec"], node.attrs["Description"]
+    facts = {
+        "node.id": node.id,
+        "node.hostname": seen["Hostname"],
+        "node.role": spec["Role"],
+        "node.platform.os": seen["Platform"]["OS"],
+        "node.platform.arch": seen["Platform"]["Architecture"],
+        **{f"node.labels.{name}": text for name, text in (spec.get("Labels") or {}).items()},
+    }
+    return bool(holds(facts.get(key), value))
+
+
+def _list(parts: Iterator[str]) -> str:
+    return "; ".join(parts) or "none"
+
+
+class VotingApp:
+    """The Voting App as its users meet it: through the published ports of the hosts."""
+
+    VOTE, RESULT = 5000, 5001
+
+    def __init__(self, lab: Any, wait_until: Callable[..., Any]) -> None:
+        self.lab = lab
+        self._wait_until = wait_until
+
+    def page(self, host: str) -> str | None:
+        """The voting page through one host, or None where it is not answered."""
+        try:
+            answer = requests.get(self.lab.url(host, self.VOTE), timeout=2)
+        except requests.RequestException:
+            return None
+        return answer.text if answer.ok else None
+
+    def hosts_that_answer(self) -> list[str]:
+        return [host for host in self.lab.hosts if self.page(host) is not None]
+
+    def scores(self) -> dict[str, int] | None:
+        """The counted votes, from whichever host shows the result."""
+        for host in self.lab.hosts:
+            try:
+                answer = requests.get(f"{self.lab.url(host, self.RESULT)}/scores", timeout=2)
+                if answer.ok:
+                    return dict(answer.json())
+            except (requests.RequestException, ValueError):
+                continue
+        return None
+
+    def cast(self, host: str | None = None) -> str | None:
+        """Cast a new voter's vote; returns the host that took it."""
+        for each in [host] if host else self.lab.hosts:
+            try:
+                answer = requests.post(self.lab.url(each, self.VOTE), {"vote": "a"}, timeout=3)
+                if answer.ok:
+                    return each
+            except requests.RequestException:
+                continue
+        return None
+
+    def counts_a_vote(self, timeout: float = SETTLE, host: str | None = None) -> bool:
+        """Whether a vote that is cast now shows up in the result in time."""
+        try:
+            before = self._wait_until(self.scores, timeout)
+            self._wait_until(lambda: self.cast(host), timeout)
+            self._wait_until(lambda: (self.scores() or before)["a"] > before["a"], timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    @contextmanager
+    def visitor(self) -> Iterator["Visits"]:
+        """Somebody who asks for the page all the time, and tries each host before giving up."""
+        visits = Visits()
+        over = Event()
+
+        def visit() -> None:
+            while not over.is_set():
+                answered = any(self.page(host) is not None for host in self.lab.hosts)
+                visits.answered += answered
+                visits.lost += not answered
+                over.wait(0.02)
+
+        thread = Thread(target=visit)
+        thread.start()
+        try:
+            yield visits
+        finally:
+            over.set()
+            thread.join()
+
+
+@dataclass
+class Visits:
+    """How a visitor fared."""
+
+    answered: int = 0
+    lost: int = 0
+
+
+class Probe:
+    """Containers of ours that look from inside the learner's networks, and vanish again."""
+
+    def __init__(self, lab: Any) -> None:
+        self.lab = lab
+
+    def names_resolved(self, host: str, network: str, names: list[str]) -> set[str]:
+        """Which of *names* a container on *host* can resolve in *network*."""
+        script = "for name; do getent ahosts $name >/dev/null && echo $name; done; true"
+        client = self.lab.client(host)
+        container: Container | None = None
+        try:
+            container = client.containers.create(
+                PROBE_IMAGE, ["sh", "-c", script, "probe", *names], network=network,
+                labels={"dockyard.probe": "1"}, mem_limit="64m", pids_limit=32,
+            )
+            container.start()
+            container.wait(timeout=SETTLE)
+            return set(container.logs().decode().split())
+        except APIError:
+            return set()  # the network cannot be joined from here
+        finally:
+            if container is not None:
+                container.remove(force=True)
+
+
+@pytest.fixture
+def swarm(lab: Any, wait_until: Callable[..., Any]) -> Swarm:
+    return Swarm(lab, wait_until)
+
+
+@pytest.fixture
+def app(lab: Any, wait_until: Callable[..., Any]) -> VotingApp:
+    return VotingApp(lab, wait_until)
+
+
+@pytest.fixture
+def probe(lab: Any) -> Probe:
+    return Probe(lab)

@@ -1,0 +1,345 @@
+"""Criteria of 02_clustering: a swarm of three hosts that runs the Voting App and heals."""
+
+from typing import Any
+
+import pytest
+from conftest import replicas
+
+PARTS = ["vote", "redis", "worker", "db", "result"]
+
+
+def criterion(**fields: Any) -> pytest.MarkDecorator:
+    return pytest.mark.criterion(**fields)
+
+
+@criterion(
+    task="form-the-swarm",
+    points=2,
+    look="docker node ls",
+    hints=[
+        "`docker node ls`, asked of a manager, shows: {found}.",
+        "A node joins with the worker's token. Which command prints it again?",
+        "Join from the node itself (`lab.on(\"node2\")`), towards node1, port 2377.",
+    ],
+)
+def test_three_nodes_ready(swarm, expect):
+    """The swarm has three nodes, all Ready"""
+    ready = [node for node in swarm.nodes if node.attrs["Status"]["State"] == "ready"]
+    expect(len(ready) == 3, "3 nodes, Ready", swarm.describe_nodes())
+
+
+@criterion(
+    task="form-the-swarm",
+    points=1,
+    look="docker node ls",
+    needs=["three_nodes_ready"],
+    hints=[
+        "The roles now: {found}.",
+        "A node's role depends on the token with which it joined; `docker node demote` mends it.",
+    ],
+)
+def test_one_manager(swarm, expect):
+    """One node is the manager, two are workers"""
+    managers = [node for node in swarm.nodes if node.attrs["Spec"]["Role"] == "manager"]
+    expect(len(managers) == 1, "1 manager, 2 workers", swarm.describe_nodes())
+
+
+@criterion(
+    task="deploy-the-app",
+    points=2,
+    look="docker service ls",
+    needs=["three_nodes_ready"],
+    hints=[
+        "Of the five parts, this is what runs: {found}.",
+        "`docker service ps NAME --no-trunc` says why a task does not run.",
+    ],
+)
+def test_five_services_run(swarm, expect):
+    """The five parts of the Voting App run as services, with all their replicas"""
+    there = {part: swarm.service(part) for part in PARTS}
+    missing = [f"no service for {part}" for part, service in there.items() if not service]
+    short = [
+        swarm.describe_tasks(service)
+        for service in there.values()
+        if service and len(swarm.running(service)) < replicas(service)
+    ]
+    found = "; ".join(missing + short) or "vote, redis, worker, db and result run"
+    expect(not missing and not short, "vote, redis, worker, db and result, all running", found)
+
+
+@criterion(
+    task="deploy-the-app",
+    points=1,
+    look="docker network ls; docker network inspect NAME",
+    needs=["five_services_run"],
+    hints=[
+        "The networks that all five services share: {found}.",
+        "Containers that are started by hand may join an overlay only if it is *attachable*; "
+        "look for that word in stack.yml.",
+    ],
+)
+def test_overlay_spans_hosts(swarm, expect):
+    """All parts share an attachable overlay network"""
+    networks = shared_networks(swarm)
+    found = ", ".join(
+        f"{each.name} ({each.attrs['Driver']}{', attachable' if each.attrs['Attachable'] else ''})"
+        for each in networks
+    )
+    met = any(each.attrs["Driver"] == "overlay" and each.attrs["Attachable"] for each in networks)
+    expect(met, "an attachable overlay that all five services share", found or "none")
+
+
+@criterion(
+    task="deploy-the-app",
+    points=1,
+    look="docker run --rm --network NETWORK dockyard/debian:1 getent hosts vote",
+    needs=["overlay_spans_hosts"],
+    hints=[
+        "Containers on the hosts resolve: {found}.",
+        "The app asks for `redis` and `db` by name. Which names does the network know?",
+    ],
+)
+def test_names_resolve_everywhere(swarm, probe, lab, expect):
+    """From every host, the network's DNS knows vote, redis, db and result"""
+    network = next(each.name for each in shared_networks(swarm) if each.attrs["Attachable"])
+    names = ["vote", "redis", "db", "result"]
+    resolved = {host: probe.names_resolved(host, network, names) for host in lab.hosts}
+    found = "; ".join(f"{host}: {', '.join(sorted(got)) or 'none'}" for host, got in resolved.items())
+    expect(all(got == set(names) for got in resolved.values()), ", ".join(names) + " on each", found)
+
+
+@criterion(
+    task="deploy-the-app",
+    points=2,
+    look="lab.url(\"node1\", 5000) and lab.url(\"node1\", 5001) in a browser; docker service logs",
+    needs=["five_services_run"],
+    hints=[
+        "A vote that was cast just now: {found}.",
+        "Follow it: vote → redis → worker → db → result. `docker service logs` shows who complains.",
+    ],
+)
+def test_vote_reaches_result(app, expect):
+    """A vote that is cast on one host is counted in the result"""
+    counted = app.counts_a_vote()
+    expect(counted, "the vote in the result", "counted" if counted else "not counted in 20 s")
+
+
+@criterion(
+    task="scale-the-vote",
+    points=1,
+    look="docker service ps SERVICE",
+    needs=["five_services_run"],
+    hints=[
+        "vote runs like this: {found}.",
+        "How many replicas does the service want? Swarm spreads them by itself.",
+    ],
+)
+def test_vote_on_each_host(swarm, expect):
+    """vote runs one replica on each of the three hosts"""
+    service = swarm.service("vote")
+    hosts = {task.node for task in swarm.running(service)}
+    expect(len(hosts) == 3, "vote running on 3 hosts", swarm.describe_tasks(service))
+
+
+@criterion(
+    task="scale-the-vote",
+    points=2,
+    look="curl -s the address of lab.url(HOST, 5000), for each host",
+    needs=["vote_on_each_host"],
+    hints=[
+        "On port 5000, these hosts answer: {found}.",
+        "Compare `docker service inspect --pretty` with what stack.yml says about ports.",
+    ],
+)
+def test_each_host_answers(app, lab, expect, wait_until):
+    """The voting page answers on port 5000 of every host"""
+    try:
+        wait_until(lambda: len(app.hosts_that_answer()) == len(lab.hosts), 5)
+    except TimeoutError:
+        pass
+    answer = app.hosts_that_answer()
+    expect(len(answer) == len(lab.hosts), "an answer from 3 hosts", ", ".join(answer) or "none")
+
+
+@criterion(
+    task="heal-by-itself",
+    points=3,
+    look="docker service inspect --pretty SERVICE, RestartPolicy",
+    needs=["five_services_run"],
+    disturbs=True,
+    hints=[
+        "A container of vote was killed; 15 seconds later: {found}.",
+        "Who decides whether a task is started again? Find the service's restart policy.",
+    ],
+)
+def test_vote_heals(swarm, expect):
+    """A killed container of vote is replaced within 15 seconds"""
+    service = swarm.service("vote")
+    policy = service.attrs["Spec"]["TaskTemplate"].get("RestartPolicy", {}).get("Condition", "any")
+    # Nothing is killed where it is plain that nothing would come back.
+    expect(policy != "none", "a new container in its place", 'it stays dead (restart policy "none")')
+    victim = swarm.running(service)[0]
+    swarm.kill(victim)
+    healed = swarm.replacement_of(victim, service)
+    found = f"replaced on {healed.node}" if healed else swarm.describe_tasks(service)
+    if not healed:
+        service.force_update()  # what we broke, we mend
+        swarm.running(service)
+    expect(healed, "a new container in its place", found)
+
+
+@criterion(
+    task="drain-a-node",
+    points=1,
+    look="docker node inspect node3 --pretty",
+    needs=["three_nodes_ready"],
+    hints=[
+        "node3 now: {found}.",
+        "`docker node update` changes availability and adds labels.",
+    ],
+)
+def test_node3_is_back(swarm, expect):
+    """node3 was maintained (label "maintained") and is Active again"""
+    node = swarm.node("node3")
+    spec = node.attrs["Spec"] if node else {"Availability": "gone", "Labels": {}}
+    labels = spec.get("Labels") or {}
+    met = spec["Availability"] == "active" and "maintained" in labels
+    found = f"{spec['Availability']}, labels: {', '.join(labels) or 'none'}"
+    expect(met, 'Active, with a label "maintained"', found)
+
+
+@criterion(
+    task="drain-a-node",
+    points=3,
+    look="docker service ps of each part while node3 is drained",
+    needs=["vote_reaches_result", "node3_is_back"],
+    disturbs=True,
+    hints=[
+        "With node3 drained, a vote is {found}.",
+        "Drain node3 and look which service waits in state Pending, and for what.",
+        "Somebody told the scheduler where one part has to run: find the constraint.",
+    ],
+)
+def test_votes_count_without_node3(swarm, app, expect):
+    """While node3 is drained, votes are still counted"""
+    with swarm.without(swarm.node("node3")):
+        counted = app.counts_a_vote()
+        pending = "; ".join(
+            swarm.describe_tasks(service)
+            for part in PARTS
+            if (service := swarm.service(part)) and not swarm.running(service)
+        )
+    found = "counted" if counted else f"not counted ({pending or 'all parts run'})"
+    expect(counted, "counted", found)
+
+
+@criterion(
+    task="update-without-a-gap",
+    points=1,
+    look="the voting page of each host",
+    needs=["each_host_answers"],
+    hints=[
+        "The pages show: {found}.",
+        "vote takes its two options from the variables OPTION_A and OPTION_B.",
+    ],
+)
+def test_new_options_everywhere(app, lab, expect):
+    """Every host asks "Tea or Coffee"?"""
+    new = [host for host in lab.hosts if _asks(app.page(host), "Tea", "Coffee")]
+    found = f"Tea and Coffee on {', '.join(new) or 'no host'}"
+    expect(len(new) == len(lab.hosts), "Tea and Coffee on 3 hosts", found)
+
+
+@criterion(
+    task="update-without-a-gap",
+    points=3,
+    look="docker service inspect --pretty SERVICE, UpdateConfig",
+    needs=["new_options_everywhere"],
+    disturbs=True,
+    hints=[
+        "During one more update, a visitor who tried every host saw: {found}.",
+        "How many tasks may be replaced at the same time? 0 means all of them.",
+    ],
+)
+def test_update_loses_no_request(swarm, app, expect, wait_until):
+    """While vote is updated, a visitor who tries the next host always gets the page"""
+    service = swarm.service("vote")
+    before = {task.id for task in swarm.running(service)}
+
+    def updated() -> bool:
+        now = {task.id for task in swarm.tasks(service) if task.runs}
+        return len(now) == len(before) and not now & before
+
+    with app.visitor() as visits:
+        service.force_update()
+        try:
+            wait_until(updated, 90)
+        except TimeoutError:
+            expect(False, "an update that ends", f"after 90 s: {swarm.describe_tasks(service)}")
+    found = f"{visits.lost} of {visits.lost + visits.answered} requests lost"
+    expect(visits.lost == 0 and visits.answered, "no request lost", found)
+
+
+@criterion(
+    task="pin-the-database",
+    points=1,
+    look="docker service inspect --pretty SERVICE, Placement",
+    needs=["five_services_run"],
+    hints=[
+        "The database may run on: {found}.",
+        "A label on a node (`docker node update --label-add`) and a constraint in stack.yml.",
+    ],
+)
+def test_db_is_pinned(swarm, expect):
+    """The database may run on one node only, and not on node3"""
+    nodes = swarm.eligible_nodes(swarm.service("db"))
+    met = len(nodes) == 1 and nodes != ["node3"]
+    expect(met, "one node, not node3", ", ".join(nodes) or "no node")
+
+
+@criterion(
+    task="pin-the-database",
+    points=3,
+    look="docker volume ls and docker service ps, on the database's node",
+    needs=["vote_reaches_result", "db_is_pinned"],
+    disturbs=True,
+    hints=[
+        "The database's container was killed; the result then: {found}.",
+        "What is in a container goes with it. Where does postgres keep its data "
+        "(/var/lib/postgresql/data), and what outlives a container?",
+    ],
+)
+def test_votes_outlive_the_db(swarm, app, expect, wait_until):
+    """The votes are still there after the database's container was replaced"""
+    service = swarm.service("db")
+    before = app.counts_a_vote() and app.scores()
+    victim = swarm.running(service)[0]
+    swarm.kill(victim)
+    healed = swarm.replacement_of(victim, service)
+    if not healed:
+        service.force_update()
+        expect(False, "the same votes", f"no new database: {swarm.describe_tasks(service)}")
+    try:
+        after = wait_until(app.scores, 20)
+    except TimeoutError:
+        after = None
+    expect(before and after == before, f"{_votes(before)}, as before", _votes(after))
+
+
+def shared_networks(swarm):
+    """The networks on which all five services are, from the manager's view."""
+    used = []
+    for part in PARTS:
+        spec = swarm.service(part).attrs["Spec"]
+        networks = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or []
+        used.append({each["Target"] for each in networks})
+    ids = set.intersection(*used)
+    return [each for each in swarm.client.networks.list() if each.id in ids or each.name in ids]
+
+
+def _asks(page: str | None, *options: str) -> bool:
+    return page is not None and all(option in page for option in options)
+
+
+def _votes(scores: dict[str, int] | None) -> str:
+    return f"{sum(scores.values())} votes" if scores else "no votes"
