@@ -50,13 +50,9 @@ def trust_variables(folder: Path) -> dict[str, str]:
     `requests` prefers that bundle to the authority that the SDK was given (see sdk.py), so the
     learner's processes get a bundle that holds both.
     """
-    named = {
-        name: Path(path)
-        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-        if (path := os.environ.get(name)) and Path(path).is_file()
-    }
+    named = [name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)]
     bundle = folder / "bundle.pem"
-    for path in named.values():
-        if path.name != bundle.name:
-            bundle.write_bytes(path.read_bytes() + b"\n" + (folder / "ca.pem").read_bytes())
-    return {name: str(bundle) for name in named}
+    for file in {Path(os.environ[name]) for name in named} - {bundle}:
+        if file.is_file():
+            bundle.write_bytes(file.read_bytes() + b"\n" + (folder / "ca.pem").read_bytes())
+    return {name: str(bundle) for name in named if bundle.is_file()}

@@ -18,13 +18,13 @@ from typing import IO
 import msgspec
 
 from dockyard import report as reports
-from dockyard.course import Data, Exercise
+from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError
 
 TIMEOUT = 600.0  # seconds for one whole check, heals and updates included
 
 
-class Request(Data):
+class Request(msgspec.Struct, frozen=True):
     """One look at one lab."""
 
     exercise: str
@@ -33,7 +33,7 @@ class Request(Data):
     task: str | None = None
 
 
-class Answer(Data):
+class Answer(msgspec.Struct, frozen=True):
     """What came of it: a report, or why there is none."""
 
     report: reports.Report | None = None
@@ -76,7 +76,8 @@ class Checker:
         with self._one_at_a_time:
             try:
                 process = self.start()
-                assert process.stdin and process.stdout
+                assert process.stdin
+                assert process.stdout
                 process.stdin.write(msgspec.json.encode(request) + b"\n")
                 process.stdin.flush()
                 line = _line(process.stdout, timeout)

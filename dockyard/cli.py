@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -82,10 +83,11 @@ def images_(names: tuple[str, ...], only_list: bool, as_json: bool) -> None:
             images.ensure(engine, each.name, say)
     rows = [images.describe(engine, each) for each in recipes]
     if as_json:
-        return _print_json(rows)
+        _print_json([vars(row) for row in rows])
+        return
     for row in rows:
-        size = f"{row['size'] / 1e6:6.1f} MB" if row["size"] else "not made"
-        click.echo(f"{row['name']:22} {size:>10}  {row['source']}")
+        size = f"{row.size / 1e6:6.1f} MB" if row.size else "not made"
+        click.echo(f"{row.name:22} {size:>10}  {row.source}")
     for exercise in map(load_exercise, names or exercise_ids()):
         mine = [name for name in exercise.lab.images if images.is_there(engine, name)]
         click.echo(f"A lab of {exercise.id} loads {images.total_size(engine, mine) / 1e6:.0f} MB.")
@@ -117,11 +119,13 @@ def down(exercise: Exercise, learner: str) -> None:
 def status(exercise: Exercise | None, learner: str, as_json: bool) -> None:
     """Show the hosts of a lab, and what is on them."""
     if exercise is not None:
-        return _show_status(exercise, learner, as_json)
+        _show_status(exercise, learner, as_json)
+        return
     names = lab.all_names(engines.connect(say), learner)
     rows = [{"exercise": each.exercise, "learner": each.learner} for each in names]
     if as_json:
-        return _print_json(rows)
+        _print_json(rows)
+        return
     for row in rows:
         click.echo(row["exercise"])
     if not rows:
@@ -141,7 +145,8 @@ def _show_status(exercise: Exercise, learner: str, as_json: bool) -> None:
         for host in found.hosts
     ]
     if as_json:
-        return _print_json(rows)
+        _print_json(rows)
+        return
     for row in rows:
         click.echo(f"{row['host']}  {row['docker_host']}  {', '.join(running[str(row['host'])])}")
     click.echo(f'Turn your shell to a host: eval "$(dockyard env {exercise.id} {found.hosts[0]})"')
@@ -225,10 +230,22 @@ def reset(exercise: Exercise | None, everyone: bool, learner: str, as_json: bool
         for name in lab.all_names(engine, learner):
             went.append(lifecycle.reset(engine, load_exercise(name.exercise), learner, say)[1])
     if as_json:
-        return _print_json([vars(each) for each in went])
+        _print_json([vars(each) for each in went])
+        return
     for each in went:
         click.echo(f"Removed {each}.")
     click.echo("Nothing else was touched." if went else "Already clean.")
+
+
+@main.command("lab", hidden=True)
+def lab_() -> None:
+    """Make all that a learner needs, and open JupyterLab (`make lab`)."""
+    from dockyard import jupyter
+
+    engine = engines.connect(say)
+    for each in all_recipes():
+        images.ensure(engine, each.name, say)
+    jupyter.run(say)
 
 
 @main.group(hidden=True)
@@ -243,6 +260,20 @@ def engine_ensure() -> None:
     say(f"Using {endpoint.found_by} at {endpoint.url}")
 
 
+@engine.command("with", context_settings={"ignore_unknown_options": True})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def engine_with(command: tuple[str, ...]) -> None:
+    """Run a command with an engine there; one that was started for it stops with it."""
+    was_running = engines.first_that_answers() is not None
+    engines.connect(say)
+    try:
+        status = subprocess.run(command, check=False).returncode
+    finally:
+        if not was_running:
+            embedded.stop()
+    sys.exit(status)
+
+
 @engine.command("remove")
 def engine_remove() -> None:
     """Remove all that Dockyard made on this machine: labs, seeds, the embedded engine."""
@@ -253,4 +284,3 @@ def engine_remove() -> None:
             say(f"Removed {lifecycle.down(client, name)}")
         seed.remove_all(client)
     embedded.remove(say)
-

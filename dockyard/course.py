@@ -9,18 +9,14 @@ from dockyard.errors import CourseError, UnknownName
 from dockyard.settings import course_dir
 
 
-class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen record that refuses what it does not know."""
-
-
-class Task(Data):
+class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One step of an exercise; criteria name the task that they belong to."""
 
     id: str
     title: str
 
 
-class Limits(Data):
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one lab host may use of the machine."""
 
     memory: str = "1g"
@@ -28,7 +24,7 @@ class Limits(Data):
     pids: int = 2048
 
 
-class LabPlan(Data):
+class LabPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The lab that an exercise needs."""
 
     hosts: list[str]
@@ -38,7 +34,7 @@ class LabPlan(Data):
     limits: Limits = Limits()
 
 
-class Exercise(Data):
+class Exercise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One exercise, as its exercise.toml describes it."""
 
     id: str

@@ -99,7 +99,7 @@ def candidates() -> list[Endpoint]:
         return [embedded_endpoint()]
     context = ContextAPI.get_current_context()
     if context and context.name != "default":
-        return [Endpoint(f'docker context "{context.name}"', context.Host, named=True)]
+        return [Endpoint(f'docker context "{context.name}"', str(context.Host), named=True)]
     sockets = [Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere") / "docker.sock"]
     sockets.append(Path("/var/run/docker.sock"))
     return [Endpoint("the usual socket", f"unix://{path}") for path in sockets if path.exists()]

@@ -17,13 +17,14 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import docker
+import msgspec
 import pytest
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 from testinfra.host import Host
 
 from dockyard import engine
-from dockyard.course import Data, Exercise, load_exercise
+from dockyard.course import Exercise, load_exercise
 from dockyard.errors import CourseError, LabError
 from dockyard.lab import Lab, containers, find
 from dockyard.report import CriterionResult, Outcome
@@ -31,7 +32,7 @@ from dockyard.shell import Shell, testinfra_host
 from dockyard.waiting import wait_until
 
 
-class Criterion(Data):
+class Criterion(msgspec.Struct, frozen=True):
     """What a grader says of one of its tests."""
 
     id: str
@@ -273,6 +274,7 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, LabError | TimeoutError):
         return str(error)
     if isinstance(error, DockerException | RequestException | OSError):
-        return f"An engine of the lab gave no answer: {getattr(error, 'explanation', None) or error}"
+        return (
+            f"An engine of the lab gave no answer: {getattr(error, 'explanation', None) or error}"
+        )
     return f"The grader is broken: {type(error).__name__}: {error}"
-

@@ -2,6 +2,8 @@
 
 import io
 import tarfile
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,10 +66,14 @@ def create(client: docker.DockerClient, spec: HostSpec) -> Container:
     """Create the host's container and volume, keys inside, not started."""
     client.volumes.create(spec.container, labels=spec.labels)
     limits = spec.limits
-    binds = {spec.container: {"bind": "/var/lib/docker", "mode": "rw"}}
+    binds: dict[str, Mapping[str, str]] = {
+        spec.container: {"bind": "/var/lib/docker", "mode": "rw"}
+    }
     if spec.seed:
         binds[spec.seed] = {"bind": "/seed", "mode": "ro"}
-    published = {port: ("127.0.0.1", local) for port, local in spec.ports.items()}
+    published: dict[int | str, Any] = {
+        port: ("127.0.0.1", local) for port, local in spec.ports.items()
+    }
     resources = client.api.create_host_config(
         mem_limit=limits.memory,
         memswap_limit=limits.memory,  # no swap beside it
@@ -87,7 +93,7 @@ def create(client: docker.DockerClient, spec: HostSpec) -> Container:
         ports=list(spec.ports),
         volumes=["/var/lib/docker"],
         host_config={**privileges(client), **resources},
-        networking_config=client.api.create_networking_config({spec.network: aliases}),
+        networking_config={"EndpointsConfig": {spec.network: aliases}},
     )
     client.api.put_archive(made["Id"], "/etc/docker", _keys_archive(spec.keys))
     return client.containers.get(made["Id"])
@@ -97,14 +103,10 @@ def remove(container: Container) -> None:
     """Remove a host with everything that was stored on it. Does nothing where it is gone."""
     client = container.client
     assert client is not None
-    try:
+    with suppress(NotFound):
         container.remove(force=True, v=True)
-    except NotFound:
-        pass
-    try:
+    with suppress(NotFound):
         client.volumes.get(str(container.name)).remove()
-    except NotFound:
-        pass
 
 
 def _seccomp_profile() -> str:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
@@ -42,12 +43,21 @@ def ensure(client: docker.DockerClient, name: str, say: Say = quiet) -> Image:
     return _build(client, wanted, say)
 
 
-def describe(client: docker.DockerClient, of: Recipe) -> dict[str, str | int]:
-    """Name, source and size in bytes (0: not made yet) of one image."""
+@dataclass(frozen=True)
+class Description:
+    """One image for people: its name, where it comes from, its bytes (0: not made yet)."""
+
+    name: str
+    source: str
+    size: int
+
+
+def describe(client: docker.DockerClient, of: Recipe) -> Description:
+    """What there is of one image."""
     replacement = settings.replaced_image(of.name)
     source = f"replaced by {replacement}" if replacement else f"images/{of.name}"
     image = _named(client, of.tag)
-    return {"name": of.tag, "source": source, "size": image.attrs["Size"] if image else 0}
+    return Description(of.tag, source, image.attrs["Size"] if image else 0)
 
 
 def is_there(client: docker.DockerClient, name: str) -> bool:
@@ -99,7 +109,7 @@ def _make_base(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image:
     """The Debian base: from a registry where one answers, else from Debian's packages."""
     upstream = re.findall(r"^FROM (\S+)", (wanted.folder / "Dockerfile").read_text(), re.M)[0]
     try:
-        client.api.inspect_distribution(upstream)
+        client.api.inspect_distribution(upstream)  # type: ignore[no-untyped-call]
     except (DockerException, OSError):
         return _bootstrap(client, wanted, say)
     return _build(client, wanted, say)
@@ -175,4 +185,3 @@ def _context(folder: Path) -> io.BytesIO:
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "explanation", None) or getattr(error, "msg", None) or error)
-

@@ -81,7 +81,7 @@ class LabName:
             LEARNER_LABEL: self.learner,
         }
 
-    def filters(self) -> dict[str, list[str]]:
+    def filters(self) -> dict[str, str | list[str] | bool]:
         return {"label": [f"{SITE_LABEL}={settings.site()}", f"{LAB_LABEL}={self.label}"]}
 
 
@@ -227,4 +227,3 @@ def free_ports(count: int) -> list[int]:
 def is_port_taken(error: APIError) -> bool:
     text = str(error.explanation)
     return "address already in use" in text or "port is already allocated" in text
-

@@ -179,5 +179,4 @@ def _ensure_images(
     there = {image.id for image in host.images.list(all=True)}
     missing = [image for image in wanted if image.id not in there]
     if missing:
-        host.images.load(seed.export(engine, missing))
-
+        host.api.load_image(seed.export(engine, missing))  # type: ignore[no-untyped-call]

@@ -5,8 +5,6 @@ from typing import Literal
 
 import msgspec
 
-from dockyard.course import Data
-
 Outcome = Literal["passed", "failed", "blocked", "error"]
 
 SIGNS: dict[Outcome, str] = {"passed": "✓", "failed": "✗", "blocked": "…", "error": "!"}
@@ -18,7 +16,7 @@ COLOURS: dict[Outcome, str] = {
 }
 
 
-class CriterionResult(Data):
+class CriterionResult(msgspec.Struct, frozen=True):
     """One criterion, looked at once.
 
     Attributes:
@@ -40,7 +38,7 @@ class CriterionResult(Data):
     needs: list[str]
 
 
-class Report(Data):
+class Report(msgspec.Struct, frozen=True):
     """All criteria of one exercise, or of one task of it, looked at once.
 
     Attributes:

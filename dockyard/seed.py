@@ -86,7 +86,7 @@ def _fill(client: docker.DockerClient, name: str, host_image: Image, images: lis
     loader = client.containers.get(made["Id"])
     try:
         # `docker save` writes a tar, so the engine can unpack it right into the container.
-        client.api.put_archive(loader.id, "/srv", export(client, images))
+        client.api.put_archive(made["Id"], "/srv", export(client, images))
         loader.start()
         status = loader.wait()["StatusCode"]
         if status:

@@ -142,7 +142,7 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "explanation", None) or error)
 
 
-class ShellBackend(BaseBackend):  # type: ignore[misc]  # testinfra's base is untyped
+class ShellBackend(BaseBackend):
     """testinfra over a shell that is kept open."""
 
     NAME = "dockyard"

@@ -1,7 +1,7 @@
 """Solves an exercise as a learner would: runs its notebook's own solution cells.
 
-A process of its own (`python -m dockyard.solution`), because the cells set variables and
-change files; it works in a copy of the exercise's folder.
+The cells set variables and change files, so they run in a process of their own
+(`python -m dockyard.solution`), in a copy of the exercise's folder.
 """
 
 import json
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import TracebackType
 
 import docker
 
@@ -18,8 +19,6 @@ from dockyard import lifecycle
 from dockyard.course import Exercise, load_exercise
 from dockyard.errors import LabError
 from dockyard.settings import Say, quiet
-
-TIMEOUT = 600  # seconds for all tasks together
 
 
 def solve(
@@ -37,50 +36,94 @@ def solve(
         UnknownName: the exercise has no such task.
         LabError: the solution does not work; with what it printed.
     """
-    last = exercise.task(to).id if to else exercise.tasks[-1].id
+    last = exercise.task(to) if to else exercise.tasks[-1]
     lifecycle.reset(engine, exercise, learner, say)
-    say(f'Solving up to "{last}"')
-    with tempfile.TemporaryDirectory(prefix="dockyard-solve-") as folder:
-        files = Path(folder) / exercise.id
+    with Solver(exercise, learner) as solver:
+        for task in exercise.tasks[: exercise.tasks.index(last) + 1]:
+            say(f"Solving: {task.title}")
+            solver.solve(task.id)
+
+
+class Solver:
+    """Solves task after task in one lab that runs already."""
+
+    def __init__(self, exercise: Exercise, learner: str) -> None:
+        self._exercise = exercise
+        self._folder = tempfile.TemporaryDirectory(prefix="dockyard-solve-")
+        files = Path(self._folder.name) / exercise.id
         shutil.copytree(exercise.folder, files)
-        command = [sys.executable, "-m", "dockyard.solution", exercise.id, learner, last]
-        try:
-            done = subprocess.run(
-                command, cwd=files, capture_output=True, text=True, timeout=TIMEOUT, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise LabError(f'The solution up to "{last}" took over {TIMEOUT} seconds.') from None
-    if done.returncode:
-        end = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
-        raise LabError(f'The solution up to "{last}" does not work:\n{end}')
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "dockyard.solution", exercise.id, learner],
+            cwd=files,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def __enter__(self) -> "Solver":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def solve(self, task: str) -> None:
+        """Solve the next task.
+
+        Raises:
+            LabError: its solution does not work; with what it printed.
+        """
+        assert self._process.stdin
+        assert self._process.stdout
+        print(task, file=self._process.stdin, flush=True)
+        printed = []
+        for line in self._process.stdout:
+            if line == f"{DONE}\n":
+                return
+            printed.append(line)
+        end = "".join(printed[-15:]).strip()
+        raise LabError(f'The solution of "{task}" does not work:\n{end}')
 
 
-def cells(exercise: Exercise, to: str) -> list[str]:
-    """The code of the source notebook up to task *to*, without its checks."""
+#: What the process prints after a task; its own line, whatever cells print.
+DONE = "=== dockyard: task done ==="
+
+
+def cells(exercise: Exercise) -> list[tuple[str, str]]:
+    """Id and code of the source notebook's cells, without its checks."""
     notebook = json.loads(exercise.notebook.read_text())
-    code = []
-    for cell in notebook["cells"]:
-        grader = cell["metadata"].get("nbgrader", {})
-        if cell["cell_type"] == "code" and not grader.get("grade") and not cell["id"].startswith("check-"):
-            code.append("".join(cell["source"]))
-        if grader.get("grade_id") == to:
-            break
-    return code
+    return [
+        (cell["id"], "".join(cell["source"]))
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code" and not cell["id"].startswith("check-")
+    ]
 
 
-def _run(exercise_id: str, learner: str, to: str) -> int:
+def _serve(exercise_id: str, learner: str) -> None:
+    """Run the cells up to each task that standard input names."""
     from IPython.core.interactiveshell import InteractiveShell
 
     os.environ["JUPYTERHUB_USER"] = learner
     shell = InteractiveShell.instance()
-    for code in cells(load_exercise(exercise_id), to):
-        shell.user_ns["_exit_code"] = 0
-        result = shell.run_cell(code)
-        if not result.success or shell.user_ns.get("_exit_code"):
-            print(f"in this cell:\n{code}")
-            return 1
-    return 0
+    code = iter(cells(load_exercise(exercise_id)))
+    for line in sys.stdin:
+        for cell_id, source in code:
+            shell.user_ns["_exit_code"] = 0
+            # `!…` does not raise when its command fails, it leaves the status.
+            done = shell.run_cell(source)  # type: ignore[no-untyped-call]
+            if not done.success or shell.user_ns["_exit_code"]:
+                sys.exit(f'cell "{cell_id}" failed')
+            if cell_id == line.strip():
+                break
+        print(f"\n{DONE}", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(_run(*sys.argv[1:]))
+    _serve(*sys.argv[1:])

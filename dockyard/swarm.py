@@ -67,7 +67,8 @@ def _restless(manager: docker.DockerClient) -> bool:
     for service in manager.services.list():
         if service.attrs.get("UpdateStatus", {}).get("State") == "updating":
             return True
-        tasks = [task for task in service.tasks() if task["DesiredState"] in ("running", "ready")]
-        if any(task["Status"]["State"] in UNDERWAY for task in tasks):
+        tasks = service.tasks()  # type: ignore[no-untyped-call]
+        wanted = [task for task in tasks if task["DesiredState"] in ("running", "ready")]
+        if any(task["Status"]["State"] in UNDERWAY for task in wanted):
             return True
     return False

@@ -6,7 +6,7 @@ Fixtures of the checker: `lab` (hosts and their SDK clients), `on_host` and `in_
 
 import operator
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Any
@@ -100,10 +100,8 @@ class Swarm:
         def settled() -> bool:
             return not any(task.wanted and task.state in UNDERWAY for task in self.tasks(service))
 
-        try:
+        with suppress(TimeoutError):  # what has not arrived by then does not count as running
             self._wait_until(settled, SETTLE)
-        except TimeoutError:
-            pass  # what has not arrived by now does not count as running
         return [task for task in self.tasks(service) if task.runs]
 
     def describe_tasks(self, service: Service) -> str:
@@ -149,7 +147,10 @@ class Swarm:
             _set_availability(node, "active")
             for service in self.services:
                 now = self.running(service)
-                if len(now) == replicas(service) > 1 and sum(t.node == name for t in now) < had[service.id]:
+                if (
+                    len(now) == replicas(service) > 1
+                    and sum(t.node == name for t in now) < had[service.id]
+                ):
                     service.force_update()
                     self.running(service)
 
@@ -290,8 +291,12 @@ class Probe:
         container: Container | None = None
         try:
             container = client.containers.create(
-                PROBE_IMAGE, ["sh", "-c", script, "probe", *names], network=network,
-                labels={"dockyard.probe": "1"}, mem_limit="64m", pids_limit=32,
+                PROBE_IMAGE,
+                ["sh", "-c", script, "probe", *names],
+                network=network,
+                labels={"dockyard.probe": "1"},
+                mem_limit="64m",
+                pids_limit=32,
             )
             container.start()
             container.wait(timeout=SETTLE)

@@ -8,7 +8,6 @@ import socket
 import time
 from types import FrameType
 
-from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
 
@@ -22,7 +21,7 @@ class PromptWorker(ThreadWorker):
     leaving = False
 
     def run(self) -> None:
-        """gthread's loop; the worker's signal pipe, which gthread leaves unused, ends its wait."""
+        """The loop of gthread; the worker's signal pipe, which gthread leaves unused, ends its wait."""
         self.poller.register(self.PIPE[0], selectors.EVENT_READ, lambda pipe: os.read(pipe, 64))
         super().run()
 
@@ -49,9 +48,9 @@ class PromptWorker(ThreadWorker):
 
     def close_to_newcomers(self, listener: socket.socket) -> None:
         """Take in who waits at the door, then close it: from then on connections are refused and go elsewhere."""
-        server = listener.getsockname()
+        accept = self.poller.get_key(listener).data
         while select.select([listener], [], [], 0)[0]:
-            self.accept(server, listener)
+            accept(listener)
         self.poller.unregister(listener)
         listener.close()
 
@@ -61,10 +60,7 @@ def not_a_health_check(record: logging.LogRecord) -> bool:
     return not (isinstance(record.args, dict) and record.args.get("U") == "/healthz")
 
 
-def on_starting(server: Arbiter) -> None:
-    """Called by gunicorn, once its loggers exist."""
-    server.log.access_log.addFilter(not_a_health_check)
-
+logging.getLogger("gunicorn.access").addFilter(not_a_health_check)
 
 bind = "0.0.0.0:80"
 worker_class = PromptWorker

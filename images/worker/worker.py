@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import database
 import psycopg2
@@ -91,7 +91,7 @@ def store(db: connection, taken: bytes) -> None:
 
 def carry(queue: Redis, db: connection) -> None:
     """Carry one vote over; without one for a while, see that postgres is still there."""
-    taken = queue.blmove(QUEUE, TAKEN, HEARTBEAT, "LEFT", "RIGHT")
+    taken: Any = queue.blmove(QUEUE, TAKEN, HEARTBEAT, "LEFT", "RIGHT")
     with busy:
         if taken is None:
             with db.cursor() as cursor:

@@ -1,0 +1,85 @@
+# The front door. Each target sets up what it needs, and is quick when nothing is to be done.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+DOCKYARD := $(BIN)/dockyard
+READY := .venv/.ready
+
+# Notebooks and shells find `dockyard`, `jupyter` and our Python first.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test test-quick test-machine check grade release reset doctor images bundle bench lint lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+# Everything that Python needs, from the locked list.
+$(READY): requirements.lock pyproject.toml
+	@echo " • Making the Python environment (about a minute, once)"
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null; } \
+	  || { echo "$(PYTHON) has no venv module: install python3-venv (or python3 itself), then try again."; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Dockyard takes Python 3.11 or newer; name one: make PYTHON=python3.12 …"; exit 2; }
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lab: $(READY) ## Set up everything and open JupyterLab
+	@$(DOCKYARD) lab
+
+test: $(READY) ## Set up everything and run all tests
+	@$(DOCKYARD) engine with make --no-print-directory _test
+
+.PHONY: _test
+_test:
+	@$(DOCKYARD) images > /dev/null
+	@$(BIN)/pytest --numprocesses 3 --dist worksteal $(ARGS)
+
+test-quick: $(READY) ## Run the tests that need no engine
+	@$(BIN)/pytest --quiet -m "not lab" $(ARGS)
+
+test-machine: ## Prove 02_clustering on a plain Debian 12 under qemu (slow, root)
+	@tests/machine/run
+
+check: $(READY) ## Look at your lab: make check EX=02_clustering
+	@$(DOCKYARD) check $(or $(EX),$(error Name an exercise: make check EX=02_clustering))
+
+grade: $(READY) ## Grade submissions: make grade EX=02_clustering SUBMISSIONS=folder
+	@$(DOCKYARD) grade $(or $(EX),$(error Name an exercise: make grade EX=02_clustering SUBMISSIONS=folder)) \
+	  --submissions $(or $(SUBMISSIONS),$(error Name a folder: make grade EX=02_clustering SUBMISSIONS=folder))
+
+release: $(READY) ## Make the learners' kit: make release DIR=kit
+	@$(DOCKYARD) release $(or $(DIR),kit)
+
+reset: $(READY) ## Bring your labs, or one (EX=…), back to the start
+	@$(DOCKYARD) reset $(EX)
+
+doctor: $(READY) ## Check this machine
+	@$(DOCKYARD) doctor
+
+images: $(READY) ## Make the images of all exercises
+	@$(DOCKYARD) images
+
+bundle: ## Not there yet: all that an offline room needs, in one file
+	@echo "Bundles come with a later version; until then each machine runs \`make lab\` once with a network."; exit 2
+
+bench: $(READY) ## Measure, as ratios against floors and peers
+	@$(DOCKYARD) engine with $(BIN)/python -m bench
+
+lint: $(READY) ## ruff, strict types, notebooks without outputs, Dockerfiles
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/nbstripout --keep-id --verify $$(git ls-files '*.ipynb')
+	@$(BIN)/hadolint images/*/Dockerfile
+
+lock: $(READY) ## Choose versions anew and lock them
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --quiet --output-file requirements.lock
+
+clean: ## Remove labs, the embedded engine and the environment; work/ stays
+	@[ ! -x $(DOCKYARD) ] || $(DOCKYARD) engine remove
+	@rm -rf .venv .dockyard .mypy_cache .ruff_cache .pytest_cache
