@@ -148,6 +148,8 @@ def _no_engine(asked: list[str], why: str) -> str:
 def _start() -> "subprocess.Popen[bytes]":
     data_dir().mkdir(parents=True, exist_ok=True)
     run_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A killed dockerd leaves its containerd, for which the next one would wait in vain.
+    _stop_orphan("containerd", run_dir() / "exec" / "containerd" / "containerd.pid")
     pool = _ensure_bridge()
     command = [
         "dockerd",
@@ -211,11 +213,12 @@ def _own_process(program: str, pid_file: Path) -> int | None:
 
 def _stop_orphan(program: str, pid_file: Path) -> None:
     """End a helper that a killed dockerd left behind."""
-    if pid := _own_process(program, pid_file):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
-            wait_until(lambda: not _own_process(program, pid_file), 10, program)
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        if pid := _own_process(program, pid_file):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal_number)
+            with contextlib.suppress(TimeoutError):
+                wait_until(lambda: not _own_process(program, pid_file), 10, program)
 
 
 @contextlib.contextmanager

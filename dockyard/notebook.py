@@ -38,7 +38,7 @@ class LearnerLab:
         """Where your browser finds what *host* publishes on *port*."""
         return self._lab.url(host, port)
 
-    def settle(self, timeout: float = 60) -> None:
+    def settle(self, timeout: float = 120) -> None:
         """Wait until every service of the swarm runs as many tasks as it wants.
 
         Tasks that can find no node are not waited for: `docker service ps` says why.

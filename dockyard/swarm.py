@@ -1,7 +1,6 @@
 """What a lab's hosts run, for people who look at it."""
 
 import time
-from collections.abc import Iterator
 
 import docker
 from docker.errors import DockerException
@@ -10,11 +9,11 @@ from requests.exceptions import RequestException
 from dockyard.lab import Lab, side_by_side
 from dockyard.waiting import wait_until
 
-#: Task states on the way to "running". Pending is not among them: such a task finds no node.
+#: Task states on the way to "running".
 UNDERWAY = {"new", "allocated", "assigned", "accepted", "preparing", "ready", "starting"}
-#: Seconds for which nothing may change before a swarm counts as settled: an update starts its
-#: next task within this time.
-CALM = 1.0
+#: Seconds for which nothing may be under way before a swarm counts as settled: an update starts
+#: its next task within this time, and the scheduler has looked again at what is pending.
+CALM = 1.5
 
 
 def modes(lab: Lab) -> dict[str, str]:
@@ -40,35 +39,44 @@ def running_on(lab: Lab) -> dict[str, list[str]]:
     return dict(zip(lab.hosts, side_by_side(names, lab.hosts), strict=True))
 
 
-def settle(lab: Lab, timeout: float) -> None:
+def settle(lab: Lab, timeout: float = 120) -> None:
     """Wait until no service's tasks are under way any more, nor an update.
 
     Raises:
         TimeoutError: they still are.
     """
-    calm_since = [time.monotonic()]
+    last = ("", time.monotonic())
 
     def calm() -> bool:
-        if any(_restless(client) for client in _managers(lab)):
-            calm_since[0] = time.monotonic()
-        return time.monotonic() - calm_since[0] > CALM
+        nonlocal last
+        state = _under_way(lab)
+        if state is None or state != last[0]:
+            last = (state or "", time.monotonic())
+        return time.monotonic() - last[1] > CALM
 
     wait_until(calm, timeout, "the services to settle")
 
 
-def _managers(lab: Lab) -> Iterator[docker.DockerClient]:
+def manager(lab: Lab) -> docker.DockerClient | None:
+    """A client of the swarm's manager, if there is one."""
     for host in lab.hosts:
         if lab.client(host).info()["Swarm"]["ControlAvailable"]:
-            yield lab.client(host)
-            return
+            return lab.client(host)
+    return None
 
 
-def _restless(manager: docker.DockerClient) -> bool:
-    for service in manager.services.list():
+def _under_way(lab: Lab) -> str | None:
+    """None while anything is on its way; else the swarm's state, to see whether it stays so."""
+    client = manager(lab)
+    if client is None:
+        return "no swarm"
+    states = []
+    for service in client.services.list():
         if service.attrs.get("UpdateStatus", {}).get("State") == "updating":
-            return True
-        tasks = service.tasks()  # type: ignore[no-untyped-call]
-        wanted = [task for task in tasks if task["DesiredState"] in ("running", "ready")]
-        if any(task["Status"]["State"] in UNDERWAY for task in wanted):
-            return True
-    return False
+            return None
+        for task in service.tasks():  # type: ignore[no-untyped-call]
+            state = task["Status"]["State"]
+            if task["DesiredState"] in ("running", "ready") and state in UNDERWAY:
+                return None
+            states.append(f"{task['ID']} {state} {task['DesiredState']}")
+    return " ".join(sorted(states))

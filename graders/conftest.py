@@ -22,6 +22,7 @@ from docker.models.services import Service
 #: Task states on the way to "running".
 UNDERWAY = {"new", "allocated", "assigned", "accepted", "preparing", "ready", "starting"}
 SETTLE = 20  # seconds that tasks under way get to arrive
+PENDING = 4  # seconds in which the scheduler finds a node, if there is one
 HEAL = 15  # seconds in which swarm has to replace what was killed
 PROBE_IMAGE = "dockyard/debian:1"
 
@@ -97,11 +98,13 @@ class Swarm:
     def running(self, service: Service) -> list[Task]:
         """The service's running tasks, once nothing of it is under way any more."""
 
-        def settled() -> bool:
-            return not any(task.wanted and task.state in UNDERWAY for task in self.tasks(service))
+        def none_is(*states: str) -> bool:
+            return not any(task.wanted and task.state in states for task in self.tasks(service))
 
         with suppress(TimeoutError):  # what has not arrived by then does not count as running
-            self._wait_until(settled, SETTLE)
+            self._wait_until(lambda: none_is("pending"), PENDING)
+        with suppress(TimeoutError):
+            self._wait_until(lambda: none_is(*UNDERWAY), SETTLE)
         return [task for task in self.tasks(service) if task.runs]
 
     def describe_tasks(self, service: Service) -> str:

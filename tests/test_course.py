@@ -16,6 +16,7 @@ from dockyard import checker, grading, solution, swarm
 from dockyard.course import exercise_ids, load_exercise
 from dockyard.lab import Lab, find
 from dockyard.report import Report
+from dockyard.waiting import wait_until
 
 PROLOGUE = """
 set -euo pipefail
@@ -31,6 +32,8 @@ class NearMiss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: str
     do: str
     found: str
+    #: A bash condition that comes true when the mistake shows.
+    until: str = "true"
     also: list[str] = []
 
 
@@ -136,12 +139,17 @@ def make_mistake(
     shutil.copytree(lab.exercise.folder, files)
     hosts = {f"DOCKER_HOST_{host}": lab.address(host) for host in lab.hosts}
     variables = {**os.environ, **lab.environment(lab.hosts[0]), **swarm.modes(lab), **hosts}
-    done = subprocess.run(
-        ["bash", "-c", PROLOGUE + miss.do],
-        cwd=files, env=variables, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+
+    def bash(script: str) -> "subprocess.CompletedProcess[str]":
+        command = ["bash", "-c", PROLOGUE + script]
+        return subprocess.run(
+            command, cwd=files, env=variables, capture_output=True, text=True, check=False
+        )
+
+    done = bash(miss.do)
     assert done.returncode == 0, done.stdout + done.stderr
-    swarm.settle(lab, 60)
+    wait_until(lambda: bash(miss.until).returncode == 0, 90, miss.until)
+    swarm.settle(lab)
 
 
 def passed(report: Report) -> set[str]:

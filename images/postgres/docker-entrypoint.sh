@@ -24,7 +24,7 @@ step_down() {
 
 # Statements from standard input, carried out by a server without network that ends with them.
 run_sql() {
-    postgres --single -F -j -D "$1" postgres >/dev/null
+    postgres --single -F -j -c log_checkpoints=off -D "$1" postgres >/dev/null
 }
 
 # The cluster as this image has it in store, or by initdb if something else is asked for.

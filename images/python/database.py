@@ -59,7 +59,9 @@ def wait(db: connection) -> None:
         if left <= 0:
             raise psycopg2.OperationalError(f"no answer within {PATIENCE:g} s")
         pipe = [db.fileno()]
-        select.select(pipe if state == POLL_READ else [], pipe if state == POLL_WRITE else [], [], left)
+        select.select(
+            pipe if state == POLL_READ else [], pipe if state == POLL_WRITE else [], [], left
+        )
 
 
 set_wait_callback(wait)

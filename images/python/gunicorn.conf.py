@@ -66,7 +66,9 @@ bind = "0.0.0.0:80"
 worker_class = PromptWorker
 workers = 1  # to have more of it, run more containers: that is what the course is about
 threads = 8  # so that a visitor who waits for an absent redis or db holds up nobody else
-preload_app = True  # import before the fork: a mistake in the program ends the container instead of looping
+preload_app = (
+    True  # import before the fork: a mistake in the program ends the container instead of looping
+)
 keepalive = 0  # every request connects anew, so a balancer's choice shows at each reload
 graceful_timeout = 5  # less than the 10 s after which `docker stop` kills
 worker_tmp_dir = "/dev/shm"  # memory, and writable also where the root file system is read-only

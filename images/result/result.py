@@ -79,7 +79,9 @@ def page() -> str:
         scores, problem = dict.fromkeys(OPTIONS, 0), str(away)
     total = sum(scores.values())
     percent = {key: 100 * votes / total if total else 50 for key, votes in scores.items()}
-    return render_template("index.html", options=OPTIONS, scores=scores, percent=percent, total=total, problem=problem)
+    return render_template(
+        "index.html", options=OPTIONS, scores=scores, percent=percent, total=total, problem=problem
+    )
 
 
 @app.get("/scores")

@@ -30,14 +30,19 @@ def cast() -> Response:
     """Queue the vote; whoever cannot be served is told why."""
     vote = request.form.get("vote")
     if vote not in OPTIONS:
-        return Response(f'vote must be "a" or "b", not {json.dumps(vote)}\n', 400, mimetype="text/plain")
+        return Response(
+            f'vote must be "a" or "b", not {json.dumps(vote)}\n', 400, mimetype="text/plain"
+        )
     voter = voter_id()
     try:
         push(voter, vote)
     except RedisError as error:
         why = str(error).rstrip(".")
         print(f"Refused vote for {vote} by {voter}: {why}")
-        return page(voter, problem=f'Your vote was not counted: the queue "{REDIS_HOST}" does not answer ({why}).')
+        return page(
+            voter,
+            problem=f'Your vote was not counted: the queue "{REDIS_HOST}" does not answer ({why}).',
+        )
     print(f"Received vote for {vote} by {voter}")
     return page(voter, vote)
 
@@ -66,7 +71,9 @@ def push(voter: str, vote: str) -> None:
 
 def page(voter: str | None = None, vote: str | None = None, problem: str | None = None) -> Response:
     """The form, with the vote just cast or with the problem that prevented it."""
-    html = render_template("index.html", options=OPTIONS, hostname=HOSTNAME, vote=vote, problem=problem)
+    html = render_template(
+        "index.html", options=OPTIONS, hostname=HOSTNAME, vote=vote, problem=problem
+    )
     answer = make_response(html, 503 if problem else 200)
     answer.set_cookie("voter_id", voter or voter_id())
     return answer

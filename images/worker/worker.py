@@ -30,7 +30,9 @@ HEARTBEAT = 1
 """Seconds after which an idle redis says so. One that does not is gone, however silently it went."""
 AWAY = (RedisError, psycopg2.Error)
 
-TABLE = "CREATE TABLE IF NOT EXISTS votes (id varchar(255) NOT NULL UNIQUE, vote varchar(255) NOT NULL)"
+TABLE = (
+    "CREATE TABLE IF NOT EXISTS votes (id varchar(255) NOT NULL UNIQUE, vote varchar(255) NOT NULL)"
+)
 STORE = "INSERT INTO votes (id, vote) VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET vote = EXCLUDED.vote"
 
 T = TypeVar("T")
@@ -46,7 +48,9 @@ def open_queue() -> Redis:
     """A connection to redis that gives up soon; what was taken but not stored goes back to the head of the queue."""
     host = os.environ.get("REDIS_HOST", "redis")
     timeout = 2 * HEARTBEAT
-    queue = Redis(host, socket_connect_timeout=0.5, socket_timeout=timeout, retry=Retry(NoBackoff(), 0))
+    queue = Redis(
+        host, socket_connect_timeout=0.5, socket_timeout=timeout, retry=Retry(NoBackoff(), 0)
+    )
     while queue.lmove(TAKEN, QUEUE, "RIGHT", "LEFT"):
         log("Put back a vote that was taken but not stored")
     return queue

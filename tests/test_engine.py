@@ -1,0 +1,150 @@
+"""Which engine is used, and the one that Dockyard runs itself."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dockyard import embedded, engine
+from dockyard.errors import EngineError
+from dockyard.waiting import wait_until
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("dockerd"),
+    reason="runs a private dockerd: takes root and docker.io",
+)
+
+
+@pytest.fixture
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment in which nobody has named an engine, and no embedded one was ever made."""
+    for name in list(os.environ):
+        if name.startswith(("DOCKER_", "DOCKYARD_", "XDG_RUNTIME")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DOCKYARD_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker-config"))
+    return monkeypatch
+
+
+def test_docker_host_comes_first(clean: pytest.MonkeyPatch) -> None:
+    clean.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    assert [each.url for each in engine.candidates()] == ["tcp://127.0.0.1:1"]
+
+
+def test_a_named_engine_that_is_silent_is_an_error_and_nothing_is_started(
+    clean: pytest.MonkeyPatch,
+) -> None:
+    clean.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    with pytest.raises(EngineError, match=r'"tcp://127.0.0.1:1" \(from DOCKER_HOST\)'):
+        engine.find()
+    assert not embedded.is_installed_here()
+
+
+def test_in_a_lab_s_shell_the_outer_engine_is_still_found(clean: pytest.MonkeyPatch) -> None:
+    clean.setenv("DOCKYARD_LAB", "02_clustering/me")
+    clean.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    clean.setenv("DOCKYARD_ENGINE_HOST", "tcp://127.0.0.1:2")
+    assert [each.url for each in engine.candidates()] == ["tcp://127.0.0.1:2"]
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_docker_context_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / "docker-config"
+    meta = folder / "contexts" / "meta" / hashlib.sha256(b"far-away").hexdigest()
+    meta.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"currentContext": "far-away"}))
+    endpoint = {"Host": "tcp://127.0.0.1:3", "SkipTLSVerify": False}
+    description = {"Name": "far-away", "Metadata": {}, "Endpoints": {"docker": endpoint}}
+    (meta / "meta.json").write_text(json.dumps(description))
+    found = engine.candidates()
+    assert [(each.found_by, each.url) for each in found] == [
+        ('docker context "far-away"', "tcp://127.0.0.1:3")
+    ]
+
+
+def test_without_root_one_message_says_what_to_do(clean: pytest.MonkeyPatch) -> None:
+    clean.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(EngineError) as caught:
+        embedded.ensure_installed(["unix:///var/run/docker.sock"])
+    message = str(caught.value)
+    assert "unix:///var/run/docker.sock" in message
+    assert "takes root" in message
+    assert "DOCKER_HOST" in message
+    assert "\n" not in message
+
+
+def test_on_another_system_one_message_says_what_to_do(clean: pytest.MonkeyPatch) -> None:
+    clean.setenv("PATH", "/nowhere")
+    with pytest.raises(EngineError, match=r"docs/hosts\.md"):
+        embedded.ensure_installed([])
+
+
+def test_the_socket_s_path_is_short_wherever_the_checkout_is(clean: pytest.MonkeyPatch) -> None:
+    clean.setenv("DOCKYARD_STATE", "/very" * 60)
+    assert len(str(embedded.socket_path())) < 108
+    assert len(embedded.bridge_name()) <= 15
+
+
+@pytest.fixture
+def second_engine(clean: pytest.MonkeyPatch) -> Iterator[None]:
+    """An embedded engine of another checkout, beside the one that other tests use."""
+    clean.setenv("DOCKYARD_ENGINE_HOST", "embedded")
+    state = os.environ["DOCKYARD_STATE"]
+    engine.connect()
+    yield
+    clean.setenv("DOCKYARD_STATE", state)  # never the engine of this checkout
+    embedded.remove()
+
+
+@pytest.mark.lab
+@needs_root
+@pytest.mark.usefixtures("second_engine")
+def test_two_checkouts_do_not_collide(clean: pytest.MonkeyPatch) -> None:
+    mine = engine.find()
+    assert mine.answers()
+    clean.delenv("DOCKYARD_STATE")
+    other = engine.find()
+    assert other.url != mine.url
+    assert other.client(5).info()["DockerRootDir"] != mine.client(5).info()["DockerRootDir"]
+
+
+@pytest.mark.lab
+@needs_root
+@pytest.mark.usefixtures("second_engine")
+def test_a_killed_engine_is_started_again() -> None:
+    engine.connect().volumes.create("kept")
+    pid = int((embedded.run_dir() / "docker.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not embedded.is_running(), 10)
+    assert [volume.name for volume in engine.connect().volumes.list()] == ["kept"]
+
+
+@pytest.mark.lab
+@needs_root
+@pytest.mark.usefixtures("second_engine")
+def test_stop_leaves_no_process_bridge_or_socket() -> None:
+    bridge = Path("/sys/class/net") / embedded.bridge_name()
+    assert bridge.exists()
+    embedded.stop()
+    assert not bridge.exists()
+    assert not embedded.run_dir().exists()
+    folder = str(embedded.data_dir())
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [line for line in lines if folder.encode() in line]
+    embedded.stop()  # twice is fine
+
+
+@pytest.mark.lab
+@needs_root
+def test_the_log_is_shown_when_it_does_not_come_up(clean: pytest.MonkeyPatch) -> None:
+    clean.setenv("DOCKYARD_ENGINE_HOST", "embedded")
+    embedded.data_dir().mkdir(parents=True)
+    (embedded.data_dir() / "data").write_text("a file where a folder should be")
+    with pytest.raises(EngineError, match=r"(?s)did not come up.*points to a file"):
+        engine.connect()
+    embedded.remove()

@@ -1,0 +1,95 @@
+"""Recipes: what is built, in which order, and when anew."""
+
+import shutil
+from pathlib import Path
+
+import docker
+import pytest
+
+from dockyard import images, recipes, settings
+from dockyard.errors import ImageError, UnknownName
+
+
+@pytest.fixture
+def copied_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A course of which files may be changed."""
+    shutil.copytree(settings.course_dir() / "images", tmp_path / "images")
+    monkeypatch.setenv("DOCKYARD_COURSE", str(tmp_path))
+    return tmp_path
+
+
+def test_parents_come_before_children() -> None:
+    order = [each.name for each in recipes.all_recipes()]
+    for each in recipes.all_recipes():
+        assert all(order.index(parent.name) < order.index(each.name) for parent in each.parents)
+
+
+def test_hash_follows_every_file_and_the_parents(copied_course: Path) -> None:
+    before = recipes.recipe("vote").hash
+    assert recipes.recipe("vote").hash == before
+
+    file = copied_course / "images" / "vote" / "vote.py"
+    file.write_text(file.read_text() + "\n")
+    changed = recipes.recipe("vote").hash
+    assert changed != before
+
+    (copied_course / "images" / "debian" / "bootstrap").chmod(0o644)
+    assert recipes.recipe("vote").hash != changed
+
+
+def test_unknown_image_is_named() -> None:
+    with pytest.raises(UnknownName, match='no image "mysql"'):
+        recipes.recipe("mysql")
+
+
+@pytest.mark.lab
+def test_unchanged_recipe_is_not_built_again_and_a_changed_one_is(
+    outer: docker.DockerClient, copied_course: Path
+) -> None:
+    said: list[str] = []
+    folder = copied_course / "images" / "scratchpad"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM dockyard/debian:1\nRUN true\n")
+    first = images.ensure(outer, "scratchpad", said.append)
+    assert any("Building" in line for line in said)
+
+    said.clear()
+    assert images.ensure(outer, "scratchpad", said.append).id == first.id
+    assert said == []
+
+    (folder / "Dockerfile").write_text("FROM dockyard/debian:1\nRUN echo changed > /changed\n")
+    second = images.ensure(outer, "scratchpad", said.append)
+    assert second.id != first.id
+    for image in (first, second):
+        outer.images.remove(str(image.id), force=True)
+
+
+@pytest.mark.lab
+def test_a_setting_replaces_an_image(
+    outer: docker.DockerClient, copied_course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copied_course / "images" / "scratchpad"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM dockyard/debian:1\n")
+    monkeypatch.setenv("DOCKYARD_IMAGE_SCRATCHPAD", "dockyard/redis:1")
+    image = images.ensure(outer, "scratchpad")
+    assert image.id == images.ensure(outer, "redis").id
+    assert images.describe(outer, recipes.recipe("scratchpad")).source == (
+        "replaced by dockyard/redis:1"
+    )
+    outer.images.remove("dockyard/scratchpad:1")
+
+    monkeypatch.setenv("DOCKYARD_IMAGE_SCRATCHPAD", "dockyard/nowhere:1")
+    with pytest.raises(ImageError, match=r'"dockyard/nowhere:1", set for "scratchpad"'):
+        images.ensure(outer, "scratchpad")
+
+
+@pytest.mark.lab
+def test_a_broken_recipe_shows_the_end_of_its_output(
+    outer: docker.DockerClient, copied_course: Path
+) -> None:
+    folder = copied_course / "images" / "scratchpad"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM dockyard/debian:1\nRUN echo told-you && exit 3\n")
+    with pytest.raises(ImageError, match="told-you"):
+        images.ensure(outer, "scratchpad")
