@@ -87,7 +87,7 @@ def stop(say: Say = quiet) -> None:
             wait_until(lambda: not _process_id(), 30, "the embedded engine to stop")
         except TimeoutError:
             os.kill(pid, signal.SIGKILL)
-    _stop_orphan("containerd", run_dir() / "exec" / "containerd" / "containerd.pid")
+    _stop_orphan("containerd", _containerd_pid_file())
     subprocess.run(["ip", "link", "delete", bridge_name()], capture_output=True, check=False)
     shutil.rmtree(run_dir(), ignore_errors=True)
 
@@ -148,8 +148,11 @@ def _no_engine(asked: list[str], why: str) -> str:
 def _start() -> "subprocess.Popen[bytes]":
     data_dir().mkdir(parents=True, exist_ok=True)
     run_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A killed dockerd leaves its containerd, for which the next one would wait in vain.
-    _stop_orphan("containerd", run_dir() / "exec" / "containerd" / "containerd.pid")
+    # What a killed dockerd leaves would stop the next one: process ids that it believes in,
+    # and a containerd for which it waits in vain.
+    _stop_orphan("containerd", _containerd_pid_file())
+    for stale in (run_dir() / "docker.pid", _containerd_pid_file()):
+        stale.unlink(missing_ok=True)
     pool = _ensure_bridge()
     command = [
         "dockerd",
@@ -194,6 +197,10 @@ def _ensure_bridge() -> str:
         if done.returncode and "File exists" not in done.stderr:
             raise EngineError(f'The bridge "{bridge_name()}" cannot be made: {done.stderr.strip()}')
     return f"10.{second}.128.0/17"
+
+
+def _containerd_pid_file() -> Path:
+    return run_dir() / "exec" / "containerd" / "containerd.pid"
 
 
 def _process_id() -> int | None:

@@ -149,11 +149,10 @@ class Swarm:
         finally:
             _set_availability(node, "active")
             for service in self.services:
-                now = self.running(service)
-                if (
-                    len(now) == replicas(service) > 1
-                    and sum(t.node == name for t in now) < had[service.id]
-                ):
+                # Swarm moves no task back by itself: neither one that found another node, nor
+                # one that found none, because each host's port was taken.
+                here = sum(task.node == name for task in self.running(service))
+                if here < had[service.id] and replicas(service) > 1:
                     service.force_update()
                     self.running(service)
 
