@@ -24,6 +24,7 @@ UNDERWAY = {"new", "allocated", "assigned", "accepted", "preparing", "ready", "s
 SETTLE = 20  # seconds that tasks under way get to arrive
 PENDING = 4  # seconds in which the scheduler finds a node, if there is one
 HEAL = 15  # seconds in which swarm has to replace what was killed
+UPDATE = 90  # seconds for a rolling update
 PROBE_IMAGE = "dockyard/debian:1"
 
 
@@ -153,11 +154,42 @@ class Swarm:
                 # one that found none, because each host's port was taken.
                 here = sum(task.node == name for task in self.running(service))
                 if here < had[service.id] and replicas(service) > 1:
-                    service.force_update()
-                    self.running(service)
+                    self.redeploy(service)
+
+    def redeploy(self, service: Service) -> bool:
+        """Replace all tasks of a service as its update policy says; False if that does not end."""
+        before = {task.id for task in self.tasks(service)}
+
+        def replaced() -> bool:
+            now = {task.id for task in self.tasks(service) if task.runs}
+            return len(now) >= replicas(service) and not now & before
+
+        self.settle(service)  # two updates at once would take away more than one does
+        service.reload()
+        service.force_update()
+        try:
+            self._wait_until(replaced, UPDATE)
+        except TimeoutError:
+            return False
+        return True
+
+    def settle(self, service: Service) -> None:
+        """Wait until no update of the service is under way."""
+
+        def calm() -> bool:
+            service.reload()
+            return service.attrs.get("UpdateStatus", {}).get("State") != "updating"
+
+        with suppress(TimeoutError):
+            self._wait_until(calm, UPDATE)
 
     def _runs_anything(self, node: str) -> bool:
-        return any(t.runs and t.node == node for s in self.services for t in self.tasks(s))
+        # A task that is no longer wanted works on until its container has ended.
+        return any(
+            task.state == "running" and task.node == node
+            for service in self.services
+            for task in self.tasks(service)
+        )
 
 
 def hostname_of(node: Node) -> str:

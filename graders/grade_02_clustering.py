@@ -189,8 +189,7 @@ def test_vote_heals(swarm, expect):
     healed = swarm.replacement_of(victim, service)
     found = f"replaced on {healed.node}" if healed else swarm.describe_tasks(service)
     if not healed:
-        service.force_update()  # what we broke, we mend
-        swarm.running(service)
+        swarm.redeploy(service)  # what we broke, we mend
     expect(healed, "a new container in its place", found)
 
 
@@ -267,21 +266,13 @@ def test_new_options_everywhere(app, lab, expect):
         "How many tasks may be replaced at the same time? 0 means all of them.",
     ],
 )
-def test_update_loses_no_request(swarm, app, expect, wait_until):
+def test_update_loses_no_request(swarm, app, expect):
     """While vote is updated, a visitor who tries the next host always gets the page"""
     service = swarm.service("vote")
-    before = {task.id for task in swarm.running(service)}
-
-    def updated() -> bool:
-        now = {task.id for task in swarm.tasks(service) if task.runs}
-        return len(now) >= replicas(service) and not now & before
-
+    swarm.settle(service)
     with app.visitor() as visits:
-        service.force_update()
-        try:
-            wait_until(updated, 90)
-        except TimeoutError:
-            expect(False, "an update that ends", f"after 90 s: {swarm.describe_tasks(service)}")
+        updated = swarm.redeploy(service)
+    expect(updated, "an update that ends", f"after 90 s: {swarm.describe_tasks(service)}")
     found = f"{visits.lost} of {visits.lost + visits.answered} requests lost"
     expect(visits.lost == 0 and visits.answered, "no request lost", found)
 
@@ -323,7 +314,7 @@ def test_votes_outlive_the_db(swarm, app, expect, wait_until):
     swarm.kill(victim)
     healed = swarm.replacement_of(victim, service)
     if not healed:
-        service.force_update()
+        swarm.redeploy(service)
         expect(False, "the same votes", f"no new database: {swarm.describe_tasks(service)}")
     try:
         after = wait_until(app.scores, 20)
