@@ -1,10 +1,12 @@
 """A lab: a learner's hosts for one exercise. What runs is known from labels alone."""
 
 import json
+import random
 import re
 import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -19,7 +21,7 @@ from docker.tls import TLSConfig
 
 from dockyard import certificates, sdk, settings
 from dockyard.course import Exercise
-from dockyard.errors import UnknownName
+from dockyard.errors import LabError, UnknownName
 from dockyard.hosts import API_PORT
 
 #: Set where the Docker variables have been turned to a lab host, so that they no longer name
@@ -213,15 +215,19 @@ def all_names(engine: docker.DockerClient, learner: str | None = None) -> list[L
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody uses now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Loopback ports that nobody uses now.
+
+    Below the range from which the kernel takes ports for outgoing connections (32768 and up,
+    ip(7)): a lab gives its ports up for a moment when it is reset, and wants them back.
+    """
+    found: list[int] = []
+    for port in random.sample(range(20000, 32768), k=12768):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise LabError(f"This machine has no {count} free ports between 20000 and 32767.")
 
 
 def is_port_taken(error: APIError) -> bool:

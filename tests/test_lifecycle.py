@@ -82,8 +82,9 @@ def test_hosts_are_limited_and_locked(
         assert config["NanoCpus"] > 0
         addresses = {each["HostIp"] for ports in config["PortBindings"].values() for each in ports}
         assert addresses == {"127.0.0.1"}
-        with pytest.raises(requests.exceptions.SSLError):  # no certificate of ours, no answer
-            requests.get(f"https://{lab.address(host)[6:]}/_ping", verify=False, timeout=5)  # noqa: S501
+        ca = str(lab.name.keys / "ca.pem")
+        with pytest.raises(requests.exceptions.ConnectionError):  # no certificate, no answer
+            requests.get(f"https://{lab.address(host)[6:]}/_ping", verify=ca, timeout=5)
 
 
 def test_images_are_there_and_cannot_be_spoilt(
@@ -98,9 +99,9 @@ def test_images_are_there_and_cannot_be_spoilt(
     touch = there.exec_run(["touch", "/seed/overlay2/spoilt"])
     assert touch.exit_code != 0, remount.output
     output = lab.client("node2").containers.run(
-        "dockyard/redis:1", ["redis-server", "-v"], remove=True
+        "dockyard/redis:1", ["redis-cli", "--version"], remove=True
     )
-    assert b"Redis" in output
+    assert b"redis" in output
 
 
 def test_reset_keeps_addresses_and_nothing_else(
@@ -203,7 +204,7 @@ def test_a_host_that_dies_while_it_starts_shows_its_log(
     node = containers(outer, lab.name)["node1"]
     node.exec_run(["sh", "-c", "echo broken > /etc/docker/daemon.json"])
     node.kill()
-    with pytest.raises(LabError, match=r'"node1".*\n.*daemon.json'):
+    with pytest.raises(LabError, match=r'(?s)"node1" stopped.*daemon\.json'):
         fresh_lab(ID)
     lifecycle.reset(outer, EXERCISE, learner)
     assert lab.client("node1").ping()
@@ -240,9 +241,9 @@ def test_labs_without_a_seed_load_their_images(
     monkeypatch.setenv("DOCKYARD_IMAGES_BY", "load")
     lab = lifecycle.up(outer, EXERCISE, learner)
     output = lab.client("node3").containers.run(
-        "dockyard/redis:1", ["redis-server", "-v"], remove=True
+        "dockyard/redis:1", ["redis-cli", "--version"], remove=True
     )
-    assert b"Redis" in output
+    assert b"redis" in output
 
 
 def test_free_ports_differ() -> None:
