@@ -4,14 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dockyard.notebook import check, hint, open_lab
+    from dockyard.waiting import wait_until
 
-__all__ = ["check", "hint", "open_lab"]
+__all__ = ["check", "hint", "open_lab", "wait_until"]
 
 
 def __getattr__(name: str) -> Any:
     """Load what notebooks use when they use it: the command line does not need it."""
     if name in __all__:
-        from dockyard import notebook
+        from dockyard import notebook, waiting
 
-        return getattr(notebook, name)
+        return getattr(waiting if name == "wait_until" else notebook, name)
     raise AttributeError(name)

@@ -76,7 +76,8 @@ def _under_way(lab: Lab) -> str | None:
             return None
         for task in service.tasks():  # type: ignore[no-untyped-call]
             state = task["Status"]["State"]
-            if task["DesiredState"] in ("running", "ready") and state in UNDERWAY:
+            wanted = task["DesiredState"] in ("running", "ready")
+            if (wanted and state in UNDERWAY) or (not wanted and state == "running"):
                 return None
             states.append(f"{task['ID']} {state} {task['DesiredState']}")
     return " ".join(sorted(states))

@@ -21,7 +21,10 @@ from docker.models.services import Service
 
 #: Task states on the way to "running".
 UNDERWAY = {"new", "allocated", "assigned", "accepted", "preparing", "ready", "starting"}
-SETTLE = 20  # seconds that tasks under way get to arrive
+COUNT = 20  # seconds in which a vote is counted
+#: Seconds that tasks under way get to arrive. A node whose first task on an overlay starts right
+#: after its join may wait 30 s for the network's first synchronisation (moby/moby#47396).
+SETTLE = 45
 PENDING = 4  # seconds in which the scheduler finds a node, if there is one
 HEAL = 15  # seconds in which swarm has to replace what was killed
 UPDATE = 90  # seconds for a rolling update
@@ -272,7 +275,7 @@ class VotingApp:
                 continue
         return None
 
-    def counts_a_vote(self, timeout: float = SETTLE, host: str | None = None) -> bool:
+    def counts_a_vote(self, timeout: float = COUNT, host: str | None = None) -> bool:
         """Whether a vote that is cast now shows up in the result in time."""
         try:
             before = self._wait_until(self.scores, timeout)
@@ -333,7 +336,7 @@ class Probe:
                 pids_limit=32,
             )
             container.start()
-            container.wait(timeout=SETTLE)
+            container.wait(timeout=COUNT)
             return set(container.logs().decode().split())
         except APIError:
             return set()  # the network cannot be joined from here

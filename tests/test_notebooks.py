@@ -1,0 +1,211 @@
+"""The tutorial: its files are sound, and every cell works on a real lab and shows what it says."""
+
+import json
+import os
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import nbformat
+import pytest
+import yaml
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from dockyard import checker, settings
+from dockyard.course import load_exercise
+
+FOLDER = settings.course_dir() / "notebooks"
+NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
+PICTURES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.glob("*/*.svg"))
+TIMEOUT = 240  # seconds for a cell, on a busy machine
+
+#: Put before the first cell: a `!` command that fails then fails its cell, which IPython by itself
+#: lets pass.
+STRICT_SHELL = "get_ipython().system_raise_on_error = True"
+
+#: Notebook → cell → what its output has to match, in this order.
+SHOWN: dict[str, dict[str, list[str]]] = {
+    "02_clustering": {
+        "look-first": ["node1: swarm inactive", "node2: swarm inactive", "node3: swarm inactive"],
+        "helper": ["'[0-9a-f]{12}'"],
+        "kill-lonely": [r"(?m)^None$"],
+        "swarm-init": ["Swarm initialized"],
+        "two-nodes": ["node1 .*Ready .*Leader", "node2 .*Ready"],
+        "modes": ["publish mode: (ingress, endpoint mode: vip|host, endpoint mode: dnsrr)"],
+        "create-service": ["vote .* 2/2"],
+        "tasks": [r"vote\.1 .*Running", r"vote\.2 .*Running"],
+        "boxes": [r"node1: vote\.\d", r"node2: vote\.\d", "node3: no containers"],
+        "names": [r"\d +vote", r"\d +tasks\.vote"],
+        "balance": [r"answered \d+ times", r"answered \d+ times"],
+        "outside": ["node1 [0-9a-f]{12}", "node2 [0-9a-f]{12}", "node3 None"],
+        "heal": ["Wall time", r"vote\.\d .*Running .*Running", r"\\_ vote\.\d .*non-zero exit"],
+        "scale": ["Pending .*no suitable node"],
+        "join-node3": ["node3 .*Ready .*Pause"],
+        "three-nodes": [
+            "node1 .*Ready",
+            "node2 .*Ready",
+            "node3 .*Ready",
+            "vote .* 3/3",
+            r"node3: vote\.\d",
+        ],
+        "deploy": [
+            "demo_db .* 1/1",
+            "demo_redis .* 1/1",
+            "demo_result .* 1/1",
+            "demo_vote .* 2/2",
+            "demo_worker .* 1/1",
+        ],
+        "vote": ["{'a': 2, 'b': 1}"],
+        "drift": ["demo_vote .* 3/3"],
+        "deploy-again": ["demo_vote .* 2/2"],
+        "visitor": [r"\d+ times: Cats vs Dogs!", r"\d+ times: Winter vs Summer!"],
+        "after-update": [r"demo_vote\.\d .*Running", r"\\_ demo_vote\.\d .*Shutdown"],
+        "drain-node2": ["node2 .*Ready .*Drain", "node2: no containers"],
+        "scores-after-drain": ["{'a': (2, 'b': 1|0, 'b': 0)}"],
+        "node2-back": ["node2 .*Ready .*Active"],
+        "side-by-side": ["max_replicas_per_node", "kind: Deployment", "kind: Service"],
+        "leave": ["Node left the swarm", "Node left the swarm", "Node left the swarm"],
+        "all-gone": [
+            "node1: swarm inactive",
+            "node2: swarm inactive",
+            "node3: swarm inactive",
+            "node1: no containers",
+        ],
+    },
+}
+#: What the output of a cell must not show.
+NOT_SHOWN = {("02_clustering", "visitor"): "None"}
+
+
+def read(name: str) -> Any:
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def run(notebook: Any, learner: str) -> None:
+    """Run a notebook top to bottom as *learner*, in its folder, with a strict shell."""
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(STRICT_SHELL))
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(FOLDER)}},
+    )
+    client.execute(env={**os.environ, "JUPYTERHUB_USER": learner})
+
+
+def shown(cell: Any) -> str:
+    """All that a cell put out, as text; of what was displayed, every form of it."""
+    parts = []
+    for output in cell.outputs:
+        parts.append(output.get("text", ""))
+        parts += [str(form) for form in output.get("data", {}).values()]
+    return "\n".join(parts).replace("\r", "")
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_runs_and_shows_what_it_says(name: str, learner: str) -> None:
+    notebook = read(name)
+    run(notebook, learner)
+    by_id = {cell.id: cell for cell in notebook.cells}
+    for cell_id, patterns in SHOWN[name].items():
+        text, at = shown(by_id[cell_id]), 0
+        for pattern in patterns:
+            found = re.compile(pattern).search(text, at)
+            assert found, f'cell "{cell_id}" does not show {pattern!r} in its place, but:\n{text}'
+            at = found.end()
+        assert (unwanted := NOT_SHOWN.get((name, cell_id))) is None or unwanted not in text
+    report = checker.check(load_exercise(name), learner)
+    assert report.points == 0, "the tutorial leaves the lab untouched for the exercise"
+
+
+@pytest.mark.parametrize(
+    "command", ["!false", "for _ in range(2):\n    !false\n!true", "kept = !false"]
+)
+def test_a_failed_command_fails_the_run(command: str) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(command)])
+    with pytest.raises(CellExecutionError, match="CalledProcessError"):
+        run(notebook, "nobody")
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_is_sound(name: str) -> None:
+    notebook = read(name)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert notebook.metadata.kernelspec.name == "python3"
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", each) for each in ids), (
+        "ids are given by hand"
+    )
+    assert set(SHOWN[name]) <= set(ids)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code), "no outputs are kept"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_opens_at_once_and_never_sleeps(name: str) -> None:
+    assert (FOLDER / f"{name}.ipynb").stat().st_size < 100_000
+    assert not any("sleep" in cell.source for cell in read(name).cells)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_files_that_a_notebook_names_are_there(name: str) -> None:
+    source = "\n".join(cell.source for cell in read(name).cells)
+    named = set(re.findall(rf"{name}/[\w.-]+\.(?:svg|yml)", source)) - {f"{name}/{name}.ipynb"}
+    there = {str(path.relative_to(FOLDER)) for path in (FOLDER / name).iterdir()}
+    assert named == there, "each file is there, and each is used"
+    for _, text in re.findall(r"!\[(.*?)\]\((.*?)\)", source):
+        assert (FOLDER / text).exists()
+    assert not re.search(r"!\[\]\(", source), "each picture says what it shows"
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_pictures_can_be_read(picture: str) -> None:
+    """On a light page and on a dark one: they bring their own background."""
+    svg = ElementTree.parse(FOLDER / picture).getroot()  # noqa: S314 (a file of ours)
+    space = "{http://www.w3.org/2000/svg}"
+    title, background = svg.find(f"{space}title"), svg.find(f"{space}rect")
+    assert title is not None
+    assert title.text
+    assert background is not None
+    assert background.get("fill")
+    assert [background.get("width"), background.get("height")] == [
+        svg.get("width"),
+        svg.get("height"),
+    ]
+    assert svg.get("viewBox") == f"0 0 {svg.get('width')} {svg.get('height')}", (
+        "drawn at its own size"
+    )
+    sizes = [float(each.get("font-size", "14")) for each in svg.iter()]
+    assert min(sizes) >= 12
+
+
+def test_kubernetes_manifest_says_the_same_as_the_stack() -> None:
+    folder = FOLDER / "02_clustering"
+    services = yaml.safe_load((folder / "stack.yml").read_text())["services"]
+    objects = list(yaml.safe_load_all((folder / "kubernetes.yml").read_text()))
+    deployments = {
+        each["metadata"]["name"]: each["spec"] for each in objects if each["kind"] == "Deployment"
+    }
+    assert set(deployments) == set(services)
+    for name, spec in deployments.items():
+        (container,) = spec["template"]["spec"]["containers"]
+        environment = {each["name"]: each["value"] for each in container.get("env", [])}
+        assert container["image"] == services[name]["image"]
+        assert environment == services[name].get("environment", {})
+        assert spec["replicas"] == services[name]["deploy"].get("replicas", 1)
+        assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    for each in objects:
+        if each["kind"] == "Service":
+            selected = deployments[each["metadata"]["name"]]["template"]["metadata"]["labels"]
+            assert each["spec"]["selector"] == selected
+
+
+def test_tutorial_stack_is_not_the_exercise_stack() -> None:
+    """Whoever copies it has not solved the exercise."""
+    tutorial = (FOLDER / "02_clustering" / "stack.yml").read_text()
+    assert not re.search("attachable|volumes|parallelism|Tea", tutorial)
+    assert json.dumps(yaml.safe_load(tutorial)["services"]["db"]).count("constraints") == 0
