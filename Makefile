@@ -23,8 +23,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Dockyard takes Python 3.11 or newer; name one: make PYTHON=python3.12 …"; exit 2; }
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 lab: $(READY) ## Set up everything and open JupyterLab
@@ -41,8 +41,15 @@ _test:
 test-quick: $(READY) ## Run the tests that need no engine
 	@$(BIN)/pytest --quiet -m "not lab" $(ARGS)
 
-test-machine: ## Prove 02_clustering on a plain Debian 12 under qemu (slow, root)
-	@tests/machine/run
+test-machine: $(READY) ## Prove 02_clustering on a plain Debian 12 under qemu (slow, root)
+	@$(DOCKYARD) engine with make --no-print-directory _machine
+
+.PHONY: _machine
+_machine:
+	@$(DOCKYARD) images > /dev/null
+	@eval "$$($(DOCKYARD) env --engine)" && docker save --output .dockyard/machine-images.tar \
+	  $$(docker images --filter label=dockyard.recipe --format '{{.Repository}}:{{.Tag}}' 'dockyard/*')
+	@tests/machine/run --take .venv --take .dockyard/machine-images.tar tests/machine/prove
 
 check: $(READY) ## Look at your lab: make check EX=02_clustering
 	@$(DOCKYARD) check $(or $(EX),$(error Name an exercise: make check EX=02_clustering))

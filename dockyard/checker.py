@@ -20,6 +20,7 @@ import msgspec
 from dockyard import report as reports
 from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError
+from dockyard.settings import patience
 
 TIMEOUT = 600.0  # seconds for one whole check, heals and updates included
 
@@ -80,7 +81,7 @@ class Checker:
                 assert process.stdout
                 process.stdin.write(msgspec.json.encode(request) + b"\n")
                 process.stdin.flush()
-                line = _line(process.stdout, timeout)
+                line = _line(process.stdout, timeout * patience())
                 answer = msgspec.json.decode(line, type=Answer)
             except (OSError, msgspec.MsgspecError):
                 self.stop()

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from dockyard import engine as engines
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.errors import DockyardError, UnknownName
 from dockyard.recipes import all_recipes, recipe
-from dockyard.settings import default_learner
+from dockyard.settings import course_dir, default_learner
 
 
 class Verbs(click.Group):
@@ -64,6 +65,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1))
+
+
+@main.command("doctor")
+@json_option
+def doctor_(as_json: bool) -> None:
+    """Check this machine: what was found, what it means, how to mend it."""
+    from dockyard import doctor
+
+    findings = doctor.diagnose(say)
+    click.echo(doctor.to_json(findings) if as_json else doctor.to_text(findings))
+    sys.exit(0 if doctor.is_fit(findings) else 2)
 
 
 @main.command("images")
@@ -237,15 +249,73 @@ def reset(exercise: Exercise | None, everyone: bool, learner: str, as_json: bool
     click.echo("Nothing else was touched." if went else "Already clean.")
 
 
+@main.command("release")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@json_option
+def release_(folder: Path, as_json: bool) -> None:
+    """Make the learners' kit in DIR: notebooks and exercises without solutions."""
+    from dockyard import release
+
+    kit = release.release(folder)
+    if as_json:
+        _print_json({"folder": str(folder), "written": kit.written, "kept": kit.kept})
+        return
+    click.echo(f'{len(kit.written)} files written to "{folder}". Learners run `make lab` in it.')
+    for name in kit.kept:
+        click.echo(f"Not overwritten, for somebody has changed it: {name}")
+
+
+@main.command("grade")
+@exercise_argument()
+@click.option(
+    "--submissions",
+    "folder",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With <learner>/ID/ID.ipynb.",
+)
+@click.option(
+    "--csv",
+    "table",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the grades to FILE.",
+)
+@click.option("--learner", "learners", metavar="NAME", multiple=True, help="Only theirs.")
+@click.option("--again", is_flag=True, help="Also what is graded already.")
+@json_option
+def grade_(
+    exercise: Exercise,
+    folder: Path,
+    table: Path | None,
+    learners: tuple[str, ...],
+    again: bool,
+    as_json: bool,
+) -> None:
+    """Grade submissions, each in a fresh lab; what is graded already is not graded again."""
+    from dockyard import export, grade
+
+    if table is not None and not table.parent.is_dir():
+        raise UnknownName(f'There is no folder "{table.parent}" for the grades. Nothing was done.')
+    result = grade.grade(exercise, folder, learners, again, say)
+    if table is not None:
+        export.write_csv(table, exercise, result.records)
+    click.echo(export.to_json(result) if as_json else export.to_text(result))
+    sys.exit(result.exit_code)
+
+
 @main.command("lab", hidden=True)
 def lab_() -> None:
     """Make all that a learner needs, and open JupyterLab (`make lab`)."""
-    from dockyard import jupyter
+    from dockyard import jupyter, release
 
     engine = engines.connect(say)
     for each in all_recipes():
         images.ensure(engine, each.name, say)
-    jupyter.run(say)
+    for path in release.ensure_work_copy():
+        say(f"Added {path.relative_to(course_dir())}")
+    sys.exit(jupyter.run(say))
 
 
 @main.group(hidden=True)

@@ -1,35 +1,23 @@
 """`dockyard doctor`: looks at the machine point by point, and tries a lab host for real.
 
-It installs nothing and starts no engine. The trial host is made by the code that makes every
-lab's hosts, and is gone afterwards.
+It installs nothing and starts no engine.
 """
 
-import fcntl
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+import os
+from collections.abc import Callable
+from pathlib import Path
 
-import docker
-from docker.errors import DockerException, ImageNotFound
-from docker.models.containers import Container
-from msgspec.structs import replace
+import msgspec
+from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from dockyard import engine, images, lifecycle, machine, seed, settings
-from dockyard.course import Exercise, exercise_ids, load_exercise
+from dockyard import engine, machine, trial
 from dockyard.errors import DockyardError, EngineError
-from dockyard.lab import Lab, LabName, containers
 from dockyard.machine import Finding, State
-from dockyard.recipes import recipe
 from dockyard.settings import Say, quiet
 
-LEARNER = "doctor"
-HOST = "trial"
 CALL_TIMEOUT = 20  # seconds; the most that the doctor may take
 SIGNS: dict[State, str] = {"ok": "✓", "remark": "!", "broken": "✗"}
-MEMORY = {"broken": 0.5, "remark": 2.0}  # GB; a lab of three hosts takes half of one
-DISK = {"broken": 1.0, "remark": 4.0}  # GB; images and their seed take one
 
 
 def diagnose(say: Say = quiet) -> list[Finding]:
@@ -40,17 +28,52 @@ def diagnose(say: Say = quiet) -> list[Finding]:
     except EngineError:
         endpoint = None
     if endpoint is None:
-        return [machine.no_engine(), *here]
+        return [no_engine(), *here]
     client = endpoint.client(CALL_TIMEOUT)
     points: dict[str, Callable[[], Finding]] = {
-        "engine": lambda: machine.version(client, endpoint),
+        "engine": lambda: machine.version(client.version(), endpoint),
         "storage driver": lambda: machine.storage_driver(client.info()),
         "cgroups": lambda: machine.cgroups(client.info()),
         "access control": lambda: machine.access_control(client.info()),
+        "memory": lambda: machine.memory(client.info()),
+        "disk": lambda: machine.disk(client.info()),
         "registry": lambda: machine.registry(client),
     }
-    findings = [_look(name, point) for name, point in points.items()]
-    return [*findings, *here, *_trials(client, say)]
+    findings = [_look(name, point) for name, point in points.items()] + here
+    try:
+        findings += trial.findings(client, say)
+    except (DockyardError, DockerException, RequestException, OSError) as error:
+        findings.append(_failed("lab host", error))
+    return findings
+
+
+def no_engine() -> Finding:
+    """Why none answers, as far as can be seen from here."""
+    places = engine.candidates()
+    asked = ", ".join(place.url for place in places) or "DOCKER_HOST, contexts, the usual sockets"
+    found = f"No engine answers (looked at: {asked})"
+    mend = "make lab (as root on Debian or Ubuntu), or install and start Docker: docs/hosts.md"
+    for place in places:
+        if _is_locked(place.url):
+            found = f'This user may not use the engine at "{place.url}"'
+            mend = 'sudo usermod -aG docker "$USER", then log in anew'
+        elif place.named:
+            found = f'No engine answers at "{place.url}" (from {place.found_by})'
+            mend = f"start it, or unset {place.found_by} to let Dockyard look elsewhere"
+    return Finding("engine", "broken", found, "no lesson can be taken", mend)
+
+
+def _is_locked(url: str) -> bool:
+    path = Path(url.removeprefix("unix://"))
+    try:
+        return path.is_socket() and not os.access(path, os.R_OK | os.W_OK)
+    except PermissionError:  # of a folder above it
+        return True
+
+
+def is_fit(findings: list[Finding]) -> bool:
+    """Whether every lesson can be taken; remarks do not count."""
+    return all(each.state != "broken" for each in findings)
 
 
 def to_text(findings: list[Finding]) -> str:
@@ -60,19 +83,23 @@ def to_text(findings: list[Finding]) -> str:
     for each in findings:
         lines.append(f"{SIGNS[each.state]} {each.name:{width}}{each.found}: {each.means}")
         if each.mend:
-            lines.append(f"{'':{width + 2}}to mend it: {each.mend}")
+            lines.append(f"{'':{width + 2}}→ {each.mend}")
     return "\n".join(lines)
+
+
+def to_json(findings: list[Finding]) -> str:
+    return msgspec.json.format(msgspec.json.encode(findings), indent=1).decode()
 
 
 def _look(name: str, point: Callable[[], Finding]) -> Finding:
     """The point's finding, also where looking fails."""
     try:
         return point()
-    except (DockyardError, DockerException, RequestException, OSError) as error:
-        reason = " ".join(str(getattr(error, "explanation", None) or error).split())
-        mend = "the engine's own log tells more"
-        return Finding(name, "broken", reason[:400], "no lesson can be taken", mend)
+    except (DockerException, RequestException, OSError) as error:
+        return _failed(name, error)
 
 
-def _trials(client: docker.DockerClient, say: Say) -> list[Finding]:
-    """Start a lab host and look from inside it."""
+def _failed(name: str, error: Exception) -> Finding:
+    reason = " ".join(str(getattr(error, "explanation", None) or error).split())
+    mend = "mend what stands above, or see the engine's own log"
+    return Finding(name, "broken", reason[:400], "no lesson is sure to work", mend)

@@ -3,36 +3,69 @@
 import os
 import secrets
 import socket
+import subprocess
 import sys
 
 from dockyard import settings
+from dockyard.errors import DockyardError
 from dockyard.settings import Say
+from dockyard.waiting import wait_until
 
 DEFAULT_PORT = 8888
-FIRST_PAGE = "lab/tree/notebooks/02_clustering.ipynb"
+START_TIMEOUT = 90  # seconds; the first import on a slow disk takes long
 
 
-def run(say: Say) -> None:
-    """Become JupyterLab; returns only where that fails."""
+def run(say: Say) -> int:
+    """Run JupyterLab until it ends; returns its exit status.
+
+    Raises:
+        DockyardError: it does not come up.
+    """
     port = _free_port()
+    page = _first_page()
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(16)
-    say(f"JupyterLab: http://127.0.0.1:{port}/{FIRST_PAGE}?token={token}")
-    say("End it with Ctrl-C. Labs stay up; `make reset` brings them back to the start.")
     arguments = [
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={settings.course_dir()}",
-        f"--ServerApp.default_url=/{FIRST_PAGE}",
+        f"--ServerApp.default_url=/{page}",
         "--ServerApp.log_level=ERROR",
         f"--ServerApp.open_browser={bool(os.environ.get('DISPLAY')) and sys.stdout.isatty()}",
     ]
     if os.geteuid() == 0:
         arguments.append("--allow-root")
+    say("Starting JupyterLab")
     # The token goes through the environment: a command line can be read by everybody.
-    environment = {**os.environ, "JUPYTER_TOKEN": token}
-    command = [sys.executable, "-m", "jupyterlab", *arguments]
-    os.chdir(settings.course_dir())
-    os.execve(sys.executable, command, environment)  # noqa: S606  # nothing of it is a person's
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", *arguments],
+        cwd=settings.course_dir(),
+        env={**os.environ, "JUPYTER_TOKEN": token},
+    )
+    try:
+        wait_until(lambda: server.poll() is not None or _answers(port), START_TIMEOUT)
+        if server.poll() is None:
+            say(f"Open http://127.0.0.1:{port}/{page}?token={token}")
+            say("Ctrl-C ends it. Labs stay up; `make reset` brings them back to the start.")
+        return server.wait()
+    except TimeoutError:
+        raise DockyardError(f"JupyterLab did not answer in {START_TIMEOUT} s.") from None
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _first_page() -> str:
+    """The course's first tutorial."""
+    notebooks = sorted(settings.course_dir().glob("notebooks/*.ipynb"))
+    return f"lab/tree/notebooks/{notebooks[0].name}" if notebooks else "lab"
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port() -> int:

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import docker
 from docker.errors import APIError
 from docker.models.containers import Container
-from docker.models.networks import Network
 from docker.tls import TLSConfig
 
 from dockyard import certificates, sdk, settings
@@ -98,16 +97,15 @@ class Lab:
     """
 
     def __init__(
-        self, engine: docker.DockerClient, exercise: Exercise, name: LabName, network: Network
+        self, engine: docker.DockerClient | None, exercise: Exercise, name: LabName, ports: str
     ) -> None:
         self._engine = engine
         self.exercise = exercise
         self.name = name
         self.hosts = exercise.lab.hosts
-        labels = network.attrs["Labels"]
         self.ports: dict[str, dict[int, int]] = {
             host: {int(port): local for port, local in ports.items()}
-            for host, ports in json.loads(labels[PORTS_LABEL]).items()
+            for host, ports in json.loads(ports).items()
         }
         self._clients: dict[str, docker.DockerClient] = {}
 
@@ -167,6 +165,7 @@ class Lab:
         The module is loaded on demand, which is what a host asks for when it starts
         (images/host/start-engine).
         """
+        assert self._engine is not None  # in a submission's kernel, the runner has told already
         command = ["test", "-e", "/proc/net/ip_vs"]
         made = self._engine.containers.get(f"{self.name.prefix}-{self.hosts[0]}")
         return bool(made.exec_run(command).exit_code == 0)
@@ -190,7 +189,7 @@ def find(engine: docker.DockerClient, exercise: Exercise, learner: str) -> Lab:
         raise UnknownName(
             f'"{learner}" has no lab for "{exercise.id}". Start one: `dockyard up {exercise.id}`.'
         )
-    return Lab(engine, exercise, name, networks[0])
+    return Lab(engine, exercise, name, networks[0].attrs["Labels"][PORTS_LABEL])
 
 
 def containers(engine: docker.DockerClient, name: LabName) -> dict[str, Container]:

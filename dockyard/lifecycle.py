@@ -56,7 +56,7 @@ def up(engine: docker.DockerClient, exercise: Exercise, learner: str, say: Say =
     shared = seed.ensure(engine, host_image, contents, say)
     certificates.ensure(name.keys, exercise.lab.hosts)
     network = _ensure_network(engine, exercise, name)
-    lab = Lab(engine, exercise, name, network)
+    lab = Lab(engine, exercise, name, network.attrs["Labels"][PORTS_LABEL])
     there = containers(engine, name)
     missing = [host for host in lab.hosts if not _runs(there.get(host))]
     if missing:

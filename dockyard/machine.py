@@ -3,7 +3,7 @@
 Each point is one function that returns a Finding.
 """
 
-import os
+import platform
 import re
 import shutil
 import sys
@@ -16,8 +16,12 @@ from docker.errors import DockerException
 
 from dockyard import engine
 
-OLDEST_ENGINE, OLDEST_API = (20, 10), (1, 41)
+OLDEST_ENGINE, OLDEST_API, OLDEST_PYTHON = (20, 10), (1, 41), (3, 11)
 UPSTREAM = "debian:trixie-slim"
+GB = 10**9
+#: What must be free, and what should be. A lab of three hosts takes 0.5 GB of memory; images
+#: and their seed take 1 GB of disk.
+MEMORY, DISK = (0.5, 2.0), (1.0, 4.0)
 
 #: remark: good to know, and nothing stops. broken: some lesson cannot be taken.
 State = Literal["ok", "remark", "broken"]
@@ -33,32 +37,7 @@ class Finding(msgspec.Struct, frozen=True):
     mend: str = ""
 
 
-def no_engine() -> Finding:
-    """Why none answers, as far as can be seen from here."""
-    places = engine.candidates()
-    asked = ", ".join(place.url for place in places) or "DOCKER_HOST, contexts, the usual sockets"
-    found = f"No engine answers (looked at: {asked})"
-    mend = "make lab (as root on Debian or Ubuntu), or install and start Docker: docs/hosts.md"
-    for place in places:
-        if _is_locked(place.url):
-            found = f'This user may not use the engine at "{place.url}"'
-            mend = 'sudo usermod -aG docker "$USER", then log in anew'
-        elif place.named:
-            found = f'No engine answers at "{place.url}" (from {place.found_by})'
-            mend = f"start it, or unset {place.found_by} to let Dockyard look elsewhere"
-    return Finding("engine", "broken", found, "no lesson can be taken", mend)
-
-
-def _is_locked(url: str) -> bool:
-    path = Path(url.removeprefix("unix://"))
-    try:
-        return path.is_socket() and not os.access(path, os.R_OK | os.W_OK)
-    except PermissionError:  # of a folder above it
-        return True
-
-
-def version(client: docker.DockerClient, endpoint: engine.Endpoint) -> Finding:
-    seen = client.version()
+def version(seen: dict[str, Any], endpoint: engine.Endpoint) -> Finding:
     found = f"{seen['Version']}, API {seen['ApiVersion']}, {endpoint.found_by} at {endpoint.url}"
     if _numbers(seen["Version"]) >= OLDEST_ENGINE and _numbers(seen["ApiVersion"]) >= OLDEST_API:
         return Finding("engine", "ok", found, "lab hosts run on it, in every lesson")
@@ -106,6 +85,40 @@ def access_control(info: dict[str, Any]) -> Finding:
     return Finding("access control", "ok", "neither AppArmor nor SELinux", means)
 
 
+def memory(info: dict[str, Any]) -> Finding:
+    free, of = info["MemTotal"], "in all"
+    if _is_here(info):
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        free, of = int(lines["MemAvailable"].split()[0]) * 1024, "free"
+    means = "a lab of 02_clustering takes 0.5 GB"
+    mend = "end programs, or other labs: dockyard reset --all"
+    return _room("memory", free, of, MEMORY, means, mend)
+
+
+def disk(info: dict[str, Any]) -> Finding:
+    means = "the images of all lessons take about 1 GB"
+    if not _is_here(info):
+        found = "not to be seen, for the engine runs elsewhere"
+        return Finding("disk", "remark", found, means, "docker system df")
+    free = shutil.disk_usage(info["DockerRootDir"]).free
+    mend = "docker system df shows what takes room; docker system prune gives some back"
+    return _room("disk", free, "free", DISK, means, mend)
+
+
+def _is_here(info: dict[str, Any]) -> bool:
+    """Whether the engine runs on this machine, not in a virtual or another one."""
+    return Path(info["DockerRootDir"]).exists() and info.get("Name") == platform.node()
+
+
+def _room(
+    name: str, free: int, of: str, needs: tuple[float, float], means: str, mend: str
+) -> Finding:
+    found, (must, should) = f"{free / GB:.1f} GB {of}", needs
+    if free >= should * GB:
+        return Finding(name, "ok", found, means)
+    return Finding(name, "broken" if free < must * GB else "remark", found, means, mend)
+
+
 def docker_command() -> Finding:
     name, path = "docker command", shutil.which("docker")
     if path:
@@ -117,7 +130,7 @@ def docker_command() -> Finding:
 
 def python() -> Finding:
     found = sys.version.split()[0]
-    if sys.version_info >= (3, 11):
+    if sys.version_info[:2] >= OLDEST_PYTHON:
         return Finding("python", "ok", found, "every lesson runs with it")
     mend = "install Python 3.11 or newer, then: make clean lab"
     return Finding("python", "broken", found, "too old for every lesson", mend)

@@ -8,6 +8,7 @@
 | DOCKYARD_IMAGE_<NAME>   | an image to use in place of ours, e.g. DOCKYARD_IMAGE_VOTE    |
 | DOCKYARD_IMAGES_BY      | how images get into hosts: "seed" (default) or "load"         |
 | DOCKYARD_HOST_RUNTIME   | a hardened runtime for lab hosts, e.g. "sysbox-runc"          |
+| DOCKYARD_PATIENCE       | how many times longer to wait for everything; 1 by default    |
 """
 
 import getpass
@@ -52,6 +53,14 @@ def images_by() -> str:
 def host_runtime() -> str | None:
     """The hardened runtime for lab hosts, if one is named."""
     return os.environ.get("DOCKYARD_HOST_RUNTIME") or None
+
+
+def patience() -> float:
+    """How many times slower than an ordinary one this machine is, as its owner says."""
+    try:
+        return max(float(os.environ.get("DOCKYARD_PATIENCE") or 1), 1.0)
+    except ValueError:
+        return 1.0
 
 
 def default_learner() -> str:

@@ -5,7 +5,8 @@
 
 import contextlib
 import secrets
-import select
+import shlex
+import socket
 import struct
 import time
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from testinfra.host import Host
 from dockyard.errors import LabError
 
 TIMEOUT = 10.0  # seconds for one command
+MOST = 64 * 2**20  # bytes of output; a container that prints without end must not fill our memory
 STDOUT, STDERR = 1, 2
 
 
@@ -48,6 +50,7 @@ class Shell:
         self._container = container
         self.name = name
         self._socket: Any = None
+        self._stream: Any = None
         self._pid = ""
 
     def run(self, command: str, timeout: float = TIMEOUT) -> Output:
@@ -65,42 +68,54 @@ class Shell:
             if self._socket is None:
                 self._open()
             return self._ask(command, timeout)
+        except TimeoutError:
+            self._kill()
+            raise TimeoutError(f'"{command}" on {self.name} took over {timeout:g} s') from None
         except (DockerException, OSError) as error:
-            if isinstance(error, TimeoutError):
-                self._kill()
-                raise TimeoutError(f'"{command}" on {self.name} took over {timeout:g} s') from None
-            self.close()
+            self._kill()
             raise LabError(f'No shell can be had on "{self.name}": {_reason(error)}') from None
 
     def close(self) -> None:
         """Leave; the shell ends with its input."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
-                self._socket.close()
-        self._socket = None
+                # Closing alone would leave the connection to whoever else holds the socket.
+                self._socket.shutdown(socket.SHUT_RDWR)
+                self._stream.close()
+        self._socket = self._stream = None
+        self._pid = ""
 
     def _open(self) -> None:
         api = self._client.api
         made = api.exec_create(self._container, ["/bin/sh"], stdin=True)
-        stream = api.exec_start(made["Id"], socket=True)
-        # Keep the response alive with the socket: it closes the connection when collected.
-        self._socket = getattr(stream, "_sock", stream)
-        self._stream = stream
+        # Keep the stream alive with the socket: it closes the connection when collected.
+        self._stream = api.exec_start(made["Id"], socket=True)
+        self._socket = getattr(self._stream, "_sock", self._stream)
         self._pid = self._ask("echo $$", TIMEOUT).stdout.decode().strip()
 
     def _ask(self, command: str, timeout: float) -> Output:
         mark = secrets.token_hex(8)
-        # A subshell, so that `exit` and `cd` of one command do not reach the next one.
-        script = f"(\n{command}\n) </dev/null; printf '\\n{mark} %s\\n' $?; printf {mark} >&2\n"
-        self._socket.sendall(script.encode())
-        taken = {STDOUT: b"", STDERR: b""}
+        # A subshell, so that `exit` and `cd` of one command do not reach the next one; and eval,
+        # so that a quote or bracket too many ends there, too.
+        line = f"(eval {shlex.quote(command)}) </dev/null"
+        script = f"{line}; printf '\n{mark} %s\n' $?; printf {mark} >&2\n"
         deadline = time.monotonic() + timeout
+        self._socket.settimeout(timeout)
+        self._socket.sendall(script.encode())
+        taken = {STDOUT: bytearray(), STDERR: bytearray()}
         end = mark.encode()
-        while not (end in taken[STDOUT][-64:] and taken[STDERR].endswith(end)):
+        # A frame may end anywhere, also between the mark and the status.
+        while not (
+            taken[STDERR].endswith(end)
+            and taken[STDOUT].endswith(b"\n")
+            and end in taken[STDOUT][-64:]
+        ):
             channel, data = self._frame(deadline)
             taken[channel] += data
-        stdout, _, status = taken[STDOUT].rpartition(b"\n" + end + b" ")
-        return Output(int(status), stdout, taken[STDERR][: -len(end)])
+            if sum(map(len, taken.values())) > MOST:
+                raise OSError(f"a command printed more than {MOST >> 20} MB")
+        stdout, _, status = bytes(taken[STDOUT]).rpartition(b"\n" + end + b" ")
+        return Output(int(status), stdout, bytes(taken[STDERR][: -len(end)]))
 
     def _frame(self, deadline: float) -> tuple[int, bytes]:
         """One frame of the engine's stream: 1 byte channel, 3 empty, 4 length, data.
@@ -108,29 +123,30 @@ class Shell:
         Source: Docker Engine API, "Attach to a container", stream format.
         """
         channel, length = struct.unpack(">BxxxL", self._read(8, deadline))
+        if channel not in (STDOUT, STDERR) or length > MOST:
+            raise OSError("the engine's stream makes no sense")
         return channel, self._read(length, deadline)
 
     def _read(self, count: int, deadline: float) -> bytes:
-        data = b""
+        data = bytearray()
         while len(data) < count:
-            # TLS may hold decrypted bytes that select() does not see.
-            if not getattr(self._socket, "pending", lambda: 0)():
-                left = deadline - time.monotonic()
-                if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-                    raise TimeoutError
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left)
             part = self._socket.recv(count - len(data))
             if not part:
                 raise ConnectionError("the shell has ended")
             data += part
-        return data
+        return bytes(data)
 
     def _kill(self) -> None:
-        """End the shell and the command that it still runs."""
-        pid, self._pid = self._pid, ""
+        """End the shell with all that it still runs: its session, for the engine gave it one."""
+        pid = self._pid
         self.close()
         script = (
-            "for s in /proc/[0-9]*/stat; do read -r p _ _ q _ <$s; "
-            f'[ "$q" != {pid} ] || kill -9 $p; done; kill -9 {pid}'
+            "for each in /proc/[0-9]*; do read -r line <$each/stat || continue; "
+            f'set -- ${{line##*) }}; [ "$4" != {pid} ] || kill -9 ${{each#/proc/}}; done'
         )
         if pid:
             with contextlib.suppress(DockerException, OSError):

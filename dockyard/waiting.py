@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from dockyard.settings import patience
+
 T = TypeVar("T")
 
 
@@ -15,12 +17,14 @@ def wait_until(condition: Callable[[], T], timeout: float, message: str = "") ->
 
     Args:
         condition: asked again and again; must not block for long itself.
-        timeout: seconds after which to give up.
+        timeout: seconds after which to give up, on an ordinary machine; a slow one says in
+            DOCKYARD_PATIENCE how many times slower it is.
         message: what was waited for, for the error.
 
     Raises:
         TimeoutError: the answer was not true in time.
     """
+    timeout *= patience()
     deadline = time.monotonic() + timeout
     pause = 0.005
     while not (answer := condition()):

@@ -16,7 +16,7 @@ systemctl --failed --no-legend --no-pager
 set -a
 . /root/machine/environment
 set +a
-cd /srv/dockyard || exit
+cd "$CHECKOUT" || exit
 git init --quiet --initial-branch main
 git add --all
 git -c user.name=machine -c user.email=machine@localhost commit --quiet --allow-empty --message "As it is now"

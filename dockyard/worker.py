@@ -1,0 +1,131 @@
+"""Grades one submission, in a process of its own: it can be killed, and drags nobody along."""
+
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, replace
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import msgspec
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from dockyard import records
+from dockyard.course import load_exercise
+from dockyard.errors import DockyardError
+from dockyard.records import Record
+from dockyard.settings import course_dir
+from dockyard.submissions import SetAside, Submission
+
+#: Seconds for one submission. Its notebook and its check have limits of their own, below this.
+LIMIT = 1800
+#: Imported once, in the process from which workers are forked: nbgrader takes a second or two.
+PRELOAD = ["dockyard.gradebook", "dockyard.scores", "dockyard.runner"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission to grade, and what its record will say of it."""
+
+    submission: Submission
+    hash: str
+    made_by: dict[str, str]
+
+
+def run(job: Job) -> Record:
+    """Grade a submission in a process of its own; whatever becomes of that, there is a record."""
+    learner, exercise = job.submission.learner, job.submission.exercise
+    lost = Record(learner, exercise, "not graded", made_by=job.made_by)
+    records.forget(learner, exercise)  # what is there afterwards is of now
+    try:
+        copy = job.submission.copy_to(records.folder() / "submitted" / learner / exercise)
+        ended = _run_process(replace(job, submission=copy, hash=copy.hash()))
+    except SetAside as error:  # it was changed just now
+        return msgspec.structs.replace(lost, status="set aside", reason=str(error))
+    except OSError as error:
+        return msgspec.structs.replace(lost, reason=str(error))
+    finally:
+        shutil.rmtree(records.scratch(), ignore_errors=True)
+    log = records.log_of(learner, exercise)
+    lost = msgspec.structs.replace(lost, reason=f'its process {ended}; its log is "{log}"')
+    return records.load(learner, exercise) or lost
+
+
+def _run_process(job: Job) -> str:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    process = context.Process(target=work, args=(job,))
+    process.start()
+    try:
+        process.join(LIMIT)
+        return f"took over {LIMIT} seconds" if process.is_alive() else f"ended ({process.exitcode})"
+    finally:
+        process.kill()
+        process.join()
+
+
+def work(job: Job) -> None:
+    """Grade a submission; its record on disk is the result."""
+    learner, exercise = job.submission.learner, job.submission.exercise
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who ends this process
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _log_to(records.log_of(learner, exercise))
+    os.chdir(course_dir())  # not where modules of other people may lie
+    scratch = records.scratch()
+    scratch.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = os.environ["JUPYTER_RUNTIME_DIR"] = str(scratch)
+    started = time.monotonic()
+    known = Record(learner, exercise, "not graded", "", job.hash, job.made_by)
+    record = _graded(job, known)
+    spent = {**record.seconds, "all": round(time.monotonic() - started, 2)}
+    records.save(msgspec.structs.replace(record, seconds=spent))
+
+
+def _graded(job: Job, record: Record) -> Record:
+    from dockyard.gradebook import Course
+
+    change = msgspec.structs.replace
+    try:
+        course = Course()
+        course.enter(load_exercise(record.exercise))
+        found = course.autograde(job.submission)
+        started = time.monotonic()
+        course.feedback(job.submission)
+        seconds = {**found["seconds"], "feedback": round(time.monotonic() - started, 2)}
+        return change(
+            record, status="graded", reason=found["remark"], report=found["report"], seconds=seconds
+        )
+    except SetAside as error:
+        return change(record, status="set aside", reason=str(error))
+    except (DockerException, RequestException) as error:
+        logging.exception("not graded")
+        why = getattr(error, "explanation", None) or error
+        return change(record, reason=f"an engine gave no answer: {why}")
+    except (DockyardError, OSError) as error:
+        logging.exception("not graded")
+        return change(record, reason=str(error))
+    except Exception as error:
+        logging.exception("not graded")
+        return change(record, reason=f"Dockyard is broken: {type(error).__name__}: {error}")
+
+
+def _log_to(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", force=True)
+
+
+def _end_with_parent() -> None:
+    """A run that was killed must not go on grading behind the back of the next one."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

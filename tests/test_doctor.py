@@ -1,0 +1,177 @@
+"""The doctor on this machine, and on machines that lack something."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import pytest
+
+from dockyard import doctor, engine, machine, settings
+from dockyard.lab import LAB_MARK, LabName, all_names
+from dockyard.machine import Finding
+from dockyard.trial import LEARNER
+from dockyard.waiting import wait_until
+
+COMMAND = [sys.executable, "-m", "dockyard.cli", "doctor"]
+NOBODY = 65534
+#: The environment of a shell that is not turned to a lab.
+OUTSIDE = {name: value for name, value in os.environ.items() if name != LAB_MARK}
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env={**OUTSIDE, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def left(outer: docker.DockerClient) -> list[LabName]:
+    """What is left of trials, looked at while no doctor of another test process is at work."""
+    with (settings.state_dir() / "doctor.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return all_names(outer, LEARNER)
+
+
+@pytest.fixture(scope="module")
+def findings(outer: docker.DockerClient) -> list[Finding]:
+    """Of this machine, with an engine that answers."""
+    assert outer.ping()
+    return doctor.diagnose()
+
+
+@pytest.mark.lab
+def test_this_machine_is_fit_and_nothing_is_left(
+    outer: docker.DockerClient, findings: list[Finding]
+) -> None:
+    assert doctor.is_fit(findings), doctor.to_text(findings)
+    names = [each.name for each in findings]
+    assert len(names) == len(set(names))
+    assert {"engine", "lab host", "container in it", "image seed", "vxlan"} <= set(names)
+    assert all(each.mend for each in findings if each.state != "ok")
+    assert left(outer) == []
+
+
+@pytest.mark.lab
+def test_a_kernel_without_ipvs_is_a_remark(findings: list[Finding]) -> None:
+    mesh = next(each for each in findings if each.name == "routing mesh")
+    if engine.find().url.startswith("unix://"):  # the same kernel
+        assert mesh.state == ("ok" if Path("/proc/net/ip_vs").exists() else "remark")
+
+
+@pytest.mark.lab
+def test_json_and_exit_code() -> None:
+    done = run("--json")
+    rows = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert set(rows[0]) == {"name", "state", "found", "means", "mend"}
+
+
+def test_without_an_engine_it_says_so_in_one_line_and_starts_none(tmp_path: Path) -> None:
+    done = run(DOCKER_HOST="tcp://127.0.0.1:1", DOCKYARD_STATE=str(tmp_path))
+    assert done.returncode == 2
+    broken = [line for line in done.stdout.splitlines() if line.startswith("✗")]
+    assert len(broken) == 1
+    assert "tcp://127.0.0.1:1" in broken[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
+def test_a_user_without_rights_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        script = (
+            f"import os; os.setgroups([]); os.setuid({NOBODY}); from dockyard import doctor;"
+            "print(doctor.to_text([doctor.no_engine()]))"
+        )
+        # Modules are imported before rights are given up, for they may be root's alone.
+        done = subprocess.run(
+            [sys.executable, "-c", f"import dockyard.doctor; {script}"],
+            env={**OUTSIDE, "DOCKER_HOST": f"unix://{path}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert f'may not use the engine at "unix://{path}"' in done.stdout
+    assert "usermod -aG docker" in done.stdout
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_in_the_middle_nothing_stays(
+    outer: docker.DockerClient, blow: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        COMMAND,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A test run in the background ignores Ctrl-C, and its children would, too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    wait_until(lambda: all_names(outer, LEARNER) or process.poll() is not None, 30)
+    process.send_signal(blow)
+    assert process.wait() != 0
+    if blow == signal.SIGKILL:  # then the next run clears up
+        assert run().returncode == 0
+    assert left(outer) == []
+
+
+@pytest.mark.lab
+def test_images_that_are_not_made_are_not_made_by_it(tmp_path: Path) -> None:
+    for folder in ("images", "exercises"):
+        shutil.copytree(settings.course_dir() / folder, tmp_path / folder)
+    with (tmp_path / "images" / "vote" / "Dockerfile").open("a") as recipe:
+        recipe.write("# changed\n")
+    state = str(settings.state_dir())
+    done = run("--json", DOCKYARD_COURSE=str(tmp_path), DOCKYARD_STATE=state)
+    host = next(row for row in json.loads(done.stdout) if row["name"] == "lab host")
+    assert (host["state"], host["mend"]) == ("remark", "dockyard images")
+    assert done.returncode == 0
+
+
+@pytest.mark.lab
+def test_what_an_engine_may_lack(outer: docker.DockerClient) -> None:
+    info, here = outer.info(), engine.Endpoint("a test", "unix:///nowhere")
+    old = {"Version": "19.03.15+dfsg1", "ApiVersion": "1.40"}
+    assert machine.version(old, here).state == "broken"
+    assert machine.version({"Version": "20.10.0-rc1", "ApiVersion": "1.41"}, here).state == "ok"
+    assert machine.version({"Version": "dev", "ApiVersion": "1.41"}, here).state == "broken"
+    assert machine.storage_driver({**info, "Driver": "vfs"}).state == "remark"
+    without = machine.cgroups({**info, "PidsLimit": False, "MemoryLimit": False})
+    assert (without.state, "memory, pids" in without.found) == ("broken", True)
+    assert machine.access_control({"SecurityOptions": ["name=selinux"]}).state == "remark"
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "small", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
+@pytest.mark.parametrize(("size", "state"), [("8m", "broken"), ("2g", "remark"), ("6g", "ok")])
+def test_a_full_disk_is_noticed(tmp_path: Path, size: str, state: str) -> None:
+    with small_disk(tmp_path, size):
+        info = {"DockerRootDir": str(tmp_path), "Name": os.uname().nodename}
+        assert machine.disk(info).state == state
+
+
+def test_little_memory_is_noticed() -> None:
+    elsewhere = {"DockerRootDir": "/nowhere", "Name": "another machine"}
+    for gigabytes, state in [(0.4, "broken"), (1.5, "remark"), (3, "ok")]:
+        assert machine.memory({**elsewhere, "MemTotal": gigabytes * 10**9}).state == state

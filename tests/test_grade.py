@@ -1,0 +1,222 @@
+"""Grading: points come from the lab's state, and what is our fault is never a zero."""
+
+import copy
+import fcntl
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from toy_course import (
+    OPEN,
+    ROOT,
+    RUN,
+    RUN_WEB,
+    Course,
+    cell,
+    make_real_course,
+    make_toy_course,
+    toy,
+)
+
+ODD = '=1+1, "Ü" [a-z]*'
+SCRIPT = "<script>alert(1)</script>"
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def toy_course(outer: docker.DockerClient, tmp_path: Path) -> Iterator[Course]:
+    """A course with one small exercise; its labs are gone when the test is done."""
+    course = make_toy_course(tmp_path)
+    yield course
+    assert course.left_behind(outer) == []
+
+
+def forged() -> dict[str, Any]:
+    """No work, but all points in every place where somebody might look for them."""
+    nb = toy("check = lambda *a: 5.0", SCRIPT)
+    for each in nb["cells"]:
+        if "points" in each["metadata"].get("nbgrader", {}):
+            each["source"] = "5.0"
+            each["metadata"]["nbgrader"] |= {"points": 100, "schema_version": 99, "locked": False}
+            html = {"text/html": SCRIPT, "text/plain": "100.0"}
+            output = {"output_type": "execute_result", "data": html, "metadata": {}}
+            each["outputs"] = [{**output, "execution_count": 1}]
+    nb["cells"] += copy.deepcopy(nb["cells"][1:3])
+    nb["cells"].append({"cell_type": "markdown", "id": "m", "metadata": {}, "source": SCRIPT})
+    nb["cells"].append(cell(f"from IPython.display import HTML\nHTML('{SCRIPT}')"))
+    return nb
+
+
+def without_cells() -> dict[str, Any]:
+    """Work, but of the cells only the first is left, and it is in there twice."""
+    nb = toy()
+    nb["cells"] = [cell(OPEN), cell(RUN_WEB, "name-it"), cell("", "name-it")]
+    return nb
+
+
+@pytest.fixture(scope="session")
+def toy_class(
+    outer: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Course, int, dict[str, Any]]:
+    """A class that was graded once, for all test processes: course, exit code, what was said."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = base / "toy", base / "toy" / "done.json"
+    with (base / "toy.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.is_file():
+            course = make_toy_course(folder)
+            course.submit("00_toy", "full", toy(RUN, RUN_WEB))
+            course.submit("00_toy", ODD, toy(RUN))
+            course.submit("00_toy", "untouched", toy())
+            course.submit("00_toy", "forged", forged())
+            course.submit("00_toy", "lost cells", without_cells())
+            course.submit("00_toy", "killed kernel", toy(RUN, "import os\nos._exit(0)"))
+            for learner, expected in (("by code", "old"), ("by hand", "new")):
+                change = "from pathlib import Path\nnote = Path('note.txt')\n"
+                change += f"assert note.read_text() == '{expected}'\nnote.write_text('new')\n"
+                path = course.submit("00_toy", learner, toy(change + RUN))
+                (path.parent / "note.txt").write_text("new")
+            course.submit("00_toy", "corrupt", '{"cells": [')
+            course.submit("00_toy", "empty", "{}").rename(course.submissions / "elsewhere.ipynb")
+            link = course.submit("00_toy", "link", toy()).parent / "stack.yml"
+            link.symlink_to("/etc/hostname")
+            code, said, _ = course.grade("00_toy")
+            assert course.left_behind(outer) == []
+            done.write_text(json.dumps([code, said]))
+    return Course(folder), *json.loads(done.read_text())
+
+
+def test_points_are_what_the_lab_shows(toy_class: tuple[Course, int, dict[str, Any]]) -> None:
+    course, code, said = toy_class
+    points = {name: row["points"] for name, row in said.items() if row["status"] == "graded"}
+    graded = {"full": 5, ODD: 2, "untouched": 0, "forged": 0, "lost cells": 5, "killed kernel": 2}
+    graded |= {"by code": 2, "by hand": 2}  # the learner's files count, and so does what cells do
+    assert points == graded
+    assert code == 1  # some are set aside
+    rows = course.rows()
+    for name, total in graded.items():
+        scores = course.scores(name)
+        assert set(scores) == {"check-run-it", "check-name-it"}
+        assert sum(value or 0 for value in scores.values()) == total
+        assert float(rows["'" + name if name == ODD else name]["points"]) == total
+    assert rows["full"]["run-it"] == "2"
+    assert rows["full"]["name-it"] == "3"
+
+
+def test_what_is_no_submission_is_set_aside(
+    toy_class: tuple[Course, int, dict[str, Any]],
+) -> None:
+    course, _, said = toy_class
+    reasons = {row["learner"]: row["reason"] for row in said.values() if row["status"] != "graded"}
+    assert set(reasons) == {"corrupt", "empty", "link"}
+    assert "is not a notebook" in reasons["corrupt"]
+    assert 'no "00_toy.ipynb"' in reasons["empty"]
+    assert "link" in reasons["link"]
+    for name in reasons:
+        assert said[name]["status"] == "set aside"
+        assert said[name]["points"] is None
+        assert course.rows()[name]["points"] == ""
+        assert course.scores(name) == {}
+
+
+def test_feedback_says_what_was_expected_and_is_harmless(
+    toy_class: tuple[Course, int, dict[str, Any]],
+) -> None:
+    course, _, said = toy_class
+    page = course.feedback("00_toy", ODD)
+    for text in ("2 of 5 points", "&lt;web&gt;", "expected:", "found:", "docker ps"):
+        assert text in page
+    assert SCRIPT not in course.feedback("00_toy", "forged")
+    assert "cell 4" in said["killed kernel"]["reason"]
+    assert "cell 4" in course.feedback("00_toy", "killed kernel")
+
+
+def test_the_same_command_again_grades_nothing(
+    toy_class: tuple[Course, int, dict[str, Any]],
+) -> None:
+    course, code, said = toy_class
+    before = course.table.read_bytes()
+    assert course.grade("00_toy") == (code, said, "")
+    assert course.table.read_bytes() == before
+
+
+def test_what_has_changed_is_graded_and_manual_points_stay(toy_course: Course) -> None:
+    toy_course.submit("00_toy", "ann", toy(RUN))
+    toy_course.submit("00_toy", "ben", "corrupt")
+    toy_course.grade("00_toy")
+    with sqlite3.connect(toy_course.grading / "gradebook.db") as database:
+        database.execute("update grade set manual_score = 1.5 where auto_score = 2")
+    toy_course.submit("00_toy", "ann", toy(RUN_WEB))
+    code, said, progress = toy_course.grade("00_toy")
+    assert code == 1  # ben's is still set aside
+    assert "[1/1] ann: 5 of 5 points" in progress
+    assert said["ann"]["points"] == 5
+    assert toy_course.scores("ann") == {"check-run-it": 2, "check-name-it": 3}
+    assert toy_course.rows()["ann"]["points"] == "4.5"
+
+
+def test_a_host_that_dies_is_no_zero(toy_course: Course, outer: docker.DockerClient) -> None:
+    toy_course.submit("00_toy", "ann", toy(f"{RUN}\nimport time\ntime.sleep(4)"))
+    process = toy_course.start("00_toy")
+    toy_course.host(outer).kill()
+    out, _ = process.communicate()
+    (row,) = json.loads(out)
+    assert process.returncode == 2
+    assert (row["status"], row["points"]) == ("not graded", None)
+    assert "node1" in row["reason"]
+    assert toy_course.rows()["ann"]["points"] == ""
+    assert toy_course.scores("ann") == {}
+    assert toy_course.left_behind(outer) == []
+    code, said, _ = toy_course.grade("00_toy")
+    assert (code, said["ann"]["points"]) == (0, 2)
+
+
+def test_a_run_that_was_ended_goes_on(toy_course: Course, outer: docker.DockerClient) -> None:
+    toy_course.submit("00_toy", "ann", toy(f"{RUN}\nimport time\ntime.sleep(3)"))
+    process = toy_course.start("00_toy")
+    toy_course.host(outer)
+    second = toy_course.start("00_toy")
+    _, refusal = second.communicate()
+    assert (second.returncode, refusal.count("\n")) == (2, 1)
+    assert "Another `dockyard grade` runs" in refusal
+    process.send_signal(signal.SIGINT)
+    _, progress = process.communicate()
+    assert process.returncode == 2
+    assert progress.endswith("The same command goes on from here.\n")
+    assert toy_course.left_behind(outer) == []
+    process = toy_course.start("00_toy")
+    toy_course.host(outer)
+    process.kill()
+    process.communicate()
+    code, said, _ = toy_course.grade("00_toy")
+    assert (code, said["ann"]["points"]) == (0, 2)
+
+
+def test_a_class_of_four(outer: docker.DockerClient, tmp_path: Path) -> None:
+    """The exercise itself: solved, solved up to the second task, untouched, and corrupt."""
+    course = make_real_course(tmp_path)
+    source = ROOT / "exercises" / "02_clustering" / "02_clustering.ipynb"
+    solved, half, untouched = (json.loads(source.read_text()) for _ in range(3))
+    for nb, kept in ((half, 2), (untouched, 0)):
+        known = [each["metadata"].get("nbgrader", {}) for each in nb["cells"]]
+        answers = [number for number, each in enumerate(known) if each.get("solution")]
+        for number in answers[kept:]:
+            nb["cells"][number]["source"] = ""
+    for learner, nb in (("solved", solved), ("half", half), ("untouched", untouched)):
+        course.submit("02_clustering", learner, nb)
+    course.submit("02_clustering", "corrupt", "no notebook")
+    code, said, _ = course.grade("02_clustering")
+    points = {"solved": 27, "half": 9, "untouched": 0, "corrupt": None}
+    assert {name: row["points"] for name, row in said.items()} == points
+    assert code == 1
+    assert sum(course.scores("half").values()) == 9
+    assert "9 of 27 points" in course.feedback("02_clustering", "half")
+    assert course.left_behind(outer) == []
