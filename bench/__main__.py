@@ -13,6 +13,7 @@ from bench import checks, commands, contents, labs
 from bench.measure import Figure
 from dockyard import engine as engines
 from dockyard.course import Exercise, load_exercise
+from dockyard.errors import DockyardError
 
 SECTIONS: dict[str, Callable[[docker.DockerClient, Exercise], Iterator[Figure]]] = {
     "labs": labs.measure,
@@ -32,12 +33,12 @@ def main(wanted: list[str]) -> int:
         return 1
     engine, exercise = engines.connect(print), load_exercise(EXERCISE)
     started = time.monotonic()
-    figures: list[Figure] = []
-    for section in wanted or SECTIONS:
-        print(f"\n{section}", flush=True)
-        for figure in SECTIONS[section](engine, exercise):
-            figures.append(figure)
-            print("  " + " | ".join(cell for cell in figure.cells() if cell), flush=True)
+    try:
+        sections = wanted or list(SECTIONS)
+        figures = [figure for each in sections for figure in run(each, engine, exercise)]
+    except DockyardError as error:
+        print(f"bench: {error}")
+        return error.exit_code
     took = time.monotonic() - started
     print(f"\n{machine(engine)}; {took:.0f} s")
     if not wanted:
@@ -45,6 +46,14 @@ def main(wanted: list[str]) -> int:
     missed = [figure.what for figure in figures if not all(met for _, met in figure.aims)]
     print(f"Missed: {'; '.join(missed)}" if missed else "Every aim is met.")
     return 1 if missed else 0
+
+
+def run(section: str, engine: docker.DockerClient, exercise: Exercise) -> Iterator[Figure]:
+    """Measure one section, and print each figure as soon as it is known."""
+    print(f"\n{section}", flush=True)
+    for figure in SECTIONS[section](engine, exercise):
+        print("  " + " | ".join(cell for cell in figure.cells() if cell), flush=True)
+        yield figure
 
 
 def machine(engine: docker.DockerClient) -> str:

@@ -44,7 +44,7 @@ def grade(
     Raises:
         UnknownName: there is nothing to grade.
         LabError: another run is under way.
-        EngineError, ImageError: no lab can be made for anyone.
+        CourseError, EngineError, ImageError: nobody's submission can be graded.
     """
     submissions = find(folder, exercise)
     unknown = set(learners) - {each.learner for each in submissions}

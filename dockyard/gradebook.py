@@ -44,7 +44,10 @@ class Course:
         name, folder = "nbgrader_config.py", str(course_dir())
         if not (course_dir() / name).is_file():
             raise CourseError(f'There is no "{name}" in "{folder}".')
-        self.config: Config = PyFileConfigLoader(name, folder).load_config()
+        try:
+            self.config: Config = PyFileConfigLoader(name, folder).load_config()
+        except Exception as error:  # a file of Python, with a person's mistakes
+            raise CourseError(f'"{name}" is broken: {type(error).__name__}: {error}') from None
         self._at = CourseDirectory(config=self.config)
         # For a new gradebook, nbgrader runs `alembic`, and finds it on the path only.
         beside = str(Path(sys.executable).parent)
@@ -56,11 +59,17 @@ class Course:
 
         Args:
             enter: write its cells into the gradebook as well.
+
+        Raises:
+            CourseError: the notebook is broken, or does not fit what the gradebook holds.
         """
-        nb = nbformat.read(exercise.notebook, 4)  # type: ignore[no-untyped-call]
         steps = GenerateAssignment(config=self.config).preprocessors
         steps = [step for step in steps if enter or step is not SaveCells]
-        nb, _ = self._through(steps, nb, self._resources(exercise.id, "."))
+        try:
+            nb = nbformat.read(exercise.notebook, 4)  # type: ignore[no-untyped-call]
+            nb, _ = self._through(steps, nb, self._resources(exercise.id, "."))
+        except Exception as error:  # nbgrader has another kind for each mistake of an author
+            raise CourseError(f'"{exercise.notebook.name}" cannot be released: {error}') from None
         return nbformat.writes(nb) + "\n"  # type: ignore[no-untyped-call,no-any-return]
 
     def enter(self, exercise: Exercise) -> None:
@@ -73,10 +82,7 @@ class Course:
         release.mkdir(parents=True, exist_ok=True)
         with self.gradebook() as gradebook:
             gradebook.update_or_create_assignment(exercise.id)
-        try:
-            copy = self.learners_copy(exercise, enter=True)
-        except RuntimeError as error:  # nbgrader: it has submissions, and its cells are others now
-            raise CourseError(f'"{exercise.id}" does not fit its gradebook: {error}.') from None
+        copy = self.learners_copy(exercise, enter=True)
         (release / exercise.notebook.name).write_text(copy)
 
     def autograde(self, submission: Submission) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -18,13 +19,15 @@ from requests.exceptions import RequestException
 
 from dockyard import records
 from dockyard.course import load_exercise
-from dockyard.errors import DockyardError
+from dockyard.errors import CourseError, DockyardError
 from dockyard.records import Record
 from dockyard.settings import course_dir
 from dockyard.submissions import SetAside, Submission
 
 #: Seconds for one submission. Its notebook and its check have limits of their own, below this.
 LIMIT = 1800
+#: The exit code of a process that found a mistake which concerns all submissions.
+FOR_ALL = 3
 #: Imported once, in the process from which workers are forked: nbgrader takes a second or two.
 PRELOAD = ["dockyard.gradebook", "dockyard.scores", "dockyard.runner"]
 
@@ -39,32 +42,40 @@ class Job:
 
 
 def run(job: Job) -> Record:
-    """Grade a submission in a process of its own; whatever becomes of that, there is a record."""
+    """Grade a submission in a process of its own; whatever becomes of that, there is a record.
+
+    Raises:
+        CourseError: the exercise is broken, so nobody's submission can be graded.
+    """
     learner, exercise = job.submission.learner, job.submission.exercise
     lost = Record(learner, exercise, "not graded", made_by=job.made_by)
     records.forget(learner, exercise)  # what is there afterwards is of now
     try:
         copy = job.submission.copy_to(records.folder() / "submitted" / learner / exercise)
-        ended = _run_process(replace(job, submission=copy, hash=copy.hash()))
+        exit_code = _run_process(replace(job, submission=copy, hash=copy.hash()))
     except SetAside as error:  # it was changed just now
         return msgspec.structs.replace(lost, status="set aside", reason=str(error))
     except OSError as error:
         return msgspec.structs.replace(lost, reason=str(error))
     finally:
         shutil.rmtree(records.scratch(), ignore_errors=True)
+    record = records.load(learner, exercise)
+    if record and exit_code == FOR_ALL:
+        raise CourseError(record.reason)
+    how = f"took over {LIMIT} seconds" if exit_code is None else f"ended with {exit_code}"
     log = records.log_of(learner, exercise)
-    lost = msgspec.structs.replace(lost, reason=f'its process {ended}; its log is "{log}"')
-    return records.load(learner, exercise) or lost
+    return record or msgspec.structs.replace(lost, reason=f'its process {how}; see "{log}"')
 
 
-def _run_process(job: Job) -> str:
+def _run_process(job: Job) -> int | None:
+    """The exit code, or None where it took too long."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     process = context.Process(target=work, args=(job,))
     process.start()
     try:
         process.join(LIMIT)
-        return f"took over {LIMIT} seconds" if process.is_alive() else f"ended ({process.exitcode})"
+        return process.exitcode
     finally:
         process.kill()
         process.join()
@@ -82,7 +93,11 @@ def work(job: Job) -> None:
     tempfile.tempdir = os.environ["JUPYTER_RUNTIME_DIR"] = str(scratch)
     started = time.monotonic()
     known = Record(learner, exercise, "not graded", "", job.hash, job.made_by)
-    record = _graded(job, known)
+    try:
+        record = _graded(job, known)
+    except CourseError as error:
+        records.save(msgspec.structs.replace(known, reason=str(error)))
+        sys.exit(FOR_ALL)
     spent = {**record.seconds, "all": round(time.monotonic() - started, 2)}
     records.save(msgspec.structs.replace(record, seconds=spent))
 
@@ -101,18 +116,26 @@ def _graded(job: Job, record: Record) -> Record:
         return change(
             record, status="graded", reason=found["remark"], report=found["report"], seconds=seconds
         )
+    except CourseError:
+        raise
     except SetAside as error:
         return change(record, status="set aside", reason=str(error))
-    except (DockerException, RequestException) as error:
-        logging.exception("not graded")
-        why = getattr(error, "explanation", None) or error
-        return change(record, reason=f"an engine gave no answer: {why}")
-    except (DockyardError, OSError) as error:
-        logging.exception("not graded")
-        return change(record, reason=str(error))
     except Exception as error:
         logging.exception("not graded")
-        return change(record, reason=f"Dockyard is broken: {type(error).__name__}: {error}")
+        return change(record, reason=_why(error))
+
+
+def _why(error: Exception) -> str:
+    """One line for what is our fault."""
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(error, OperationalError):
+        return f"the gradebook cannot be used: {error.orig}"
+    if isinstance(error, DockerException | RequestException):
+        return f"an engine gave no answer: {getattr(error, 'explanation', None) or error}"
+    if isinstance(error, DockyardError | OSError):
+        return str(error)
+    return f"Dockyard is broken: {type(error).__name__}: {error}"
 
 
 def _log_to(path: Path) -> None:

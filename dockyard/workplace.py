@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dockyard import engine as engines
 from dockyard import lifecycle, settings, swarm
 from dockyard.course import Exercise
 from dockyard.lab import Lab, LabName
