@@ -50,6 +50,7 @@ def forged() -> dict[str, Any]:
             each["outputs"] = [{**output, "execution_count": 1}]
     nb["cells"] += copy.deepcopy(nb["cells"][1:3])
     nb["cells"].append({"cell_type": "markdown", "id": "m", "metadata": {}, "source": SCRIPT})
+    nb["cells"].append(cell("import os\nprint(sorted(os.environ))"))
     nb["cells"].append(cell(f"from IPython.display import HTML\nHTML('{SCRIPT}')"))
     return nb
 
@@ -94,6 +95,31 @@ def toy_class(
     return Course(folder), *json.loads(done.read_text())
 
 
+def test_a_class_of_four(outer: docker.DockerClient, tmp_path: Path) -> None:
+    """The exercise itself: solved, solved up to the second task, untouched, and corrupt.
+
+    It takes longest, so it stands first.
+    """
+    course = make_real_course(tmp_path)
+    source = ROOT / "exercises" / "02_clustering" / "02_clustering.ipynb"
+    solved, half, untouched = (json.loads(source.read_text()) for _ in range(3))
+    for nb, kept in ((half, 2), (untouched, 0)):
+        known = [each["metadata"].get("nbgrader", {}) for each in nb["cells"]]
+        answers = [number for number, each in enumerate(known) if each.get("solution")]
+        for number in answers[kept:]:
+            nb["cells"][number]["source"] = ""
+    for learner, nb in (("solved", solved), ("half", half), ("untouched", untouched)):
+        course.submit("02_clustering", learner, nb)
+    course.submit("02_clustering", "corrupt", "no notebook")
+    code, said, _ = course.grade("02_clustering")
+    points = {"solved": 27, "half": 9, "untouched": 0, "corrupt": None}
+    assert {name: row["points"] for name, row in said.items()} == points
+    assert code == 1
+    assert sum(course.scores("half").values()) == 9
+    assert "9 of 27 points" in course.feedback("02_clustering", "half")
+    assert course.left_behind(outer) == []
+
+
 def test_points_are_what_the_lab_shows(toy_class: tuple[Course, int, dict[str, Any]]) -> None:
     course, code, said = toy_class
     points = {name: row["points"] for name, row in said.items() if row["status"] == "graded"}
@@ -134,7 +160,10 @@ def test_feedback_says_what_was_expected_and_is_harmless(
     page = course.feedback("00_toy", ODD)
     for text in ("2 of 5 points", "&lt;web&gt;", "expected:", "found:", "docker ps"):
         assert text in page
-    assert SCRIPT not in course.feedback("00_toy", "forged")
+    page = course.feedback("00_toy", "forged")
+    assert SCRIPT not in page
+    assert "DOCKYARD_LAB_PORTS" in page
+    assert "DOCKYARD_ENGINE" not in page  # nor where the outer engine is
     assert "cell 4" in said["killed kernel"]["reason"]
     assert "cell 4" in course.feedback("00_toy", "killed kernel")
 
@@ -198,25 +227,3 @@ def test_a_run_that_was_ended_goes_on(toy_course: Course, outer: docker.DockerCl
     process.communicate()
     code, said, _ = toy_course.grade("00_toy")
     assert (code, said["ann"]["points"]) == (0, 2)
-
-
-def test_a_class_of_four(outer: docker.DockerClient, tmp_path: Path) -> None:
-    """The exercise itself: solved, solved up to the second task, untouched, and corrupt."""
-    course = make_real_course(tmp_path)
-    source = ROOT / "exercises" / "02_clustering" / "02_clustering.ipynb"
-    solved, half, untouched = (json.loads(source.read_text()) for _ in range(3))
-    for nb, kept in ((half, 2), (untouched, 0)):
-        known = [each["metadata"].get("nbgrader", {}) for each in nb["cells"]]
-        answers = [number for number, each in enumerate(known) if each.get("solution")]
-        for number in answers[kept:]:
-            nb["cells"][number]["source"] = ""
-    for learner, nb in (("solved", solved), ("half", half), ("untouched", untouched)):
-        course.submit("02_clustering", learner, nb)
-    course.submit("02_clustering", "corrupt", "no notebook")
-    code, said, _ = course.grade("02_clustering")
-    points = {"solved": 27, "half": 9, "untouched": 0, "corrupt": None}
-    assert {name: row["points"] for name, row in said.items()} == points
-    assert code == 1
-    assert sum(course.scores("half").values()) == 9
-    assert "9 of 27 points" in course.feedback("02_clustering", "half")
-    assert course.left_behind(outer) == []
