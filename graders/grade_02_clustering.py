@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from conftest import replicas
+from swarm import replicas
 
 PARTS = ["vote", "redis", "worker", "db", "result"]
 
