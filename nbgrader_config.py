@@ -29,16 +29,16 @@ c.ClearSolutions.code_stub = {"python": "# Your commands go here."}
 # Scores come from the lab's state, never from what a submission prints. These lists hold for
 # formgrader's buttons too.
 c.Autograde.sanitize_preprocessors = [
-    "dockyard.preprocessors.Restore",
+    "dockyard.classroom.preprocessors.Restore",
     "nbgrader.preprocessors.OverwriteKernelspec",
     "nbgrader.preprocessors.OverwriteCells",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 c.Autograde.autograde_preprocessors = [
-    "dockyard.runner.RunInLab",
-    "dockyard.preprocessors.AsText",
+    "dockyard.classroom.runner.RunInLab",
+    "dockyard.classroom.preprocessors.AsText",
     "nbgrader.preprocessors.LimitOutput",
-    "dockyard.scores.SaveReport",
+    "dockyard.classroom.scores.SaveReport",
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]

@@ -100,7 +100,9 @@ def _start_registry(engine: docker.DockerClient, lab: Lab) -> bool:
     """
     folder = str(Path(__file__).parent / "registry")
     try:
-        built, _ = engine.images.build(path=folder, tag="dockyard-bench/registry:1", rm=True)
+        built, _ = engine.images.build(
+            path=folder, tag="dockyard-bench/registry:1", rm=True, forcerm=True
+        )
     except DockerException as error:
         print(f"  (no registry to compare with: {error})")
         return False

@@ -1,6 +1,7 @@
 """The command line: one verb each, one line for an error."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from dockyard import engine as engines
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.errors import DockyardError, UnknownName
 from dockyard.recipes import all_recipes, recipe
-from dockyard.settings import course_dir, default_learner
+from dockyard.settings import GRADING, course_dir, default_learner
 
 
 class Verbs(click.Group):
@@ -47,6 +48,8 @@ def say(line: str) -> None:
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Dockyard: a hands-on Docker course on real Docker hosts."""
+    if os.environ.get(GRADING):
+        raise UnknownName("While a submission is graded, its notebook cannot use this command.")
 
 
 def _exercise(_: click.Context, __: click.Parameter, value: str | None) -> Exercise | None:
@@ -294,7 +297,7 @@ def grade_(
     as_json: bool,
 ) -> None:
     """Grade submissions, each in a fresh lab; what is graded already is not graded again."""
-    from dockyard import export, grade
+    from dockyard.classroom import export, grade
 
     if table is not None and not table.parent.is_dir():
         raise UnknownName(f'There is no folder "{table.parent}" for the grades. Nothing was done.')

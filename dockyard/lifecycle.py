@@ -58,6 +58,7 @@ def up(engine: docker.DockerClient, exercise: Exercise, learner: str, say: Say =
     network = _ensure_network(engine, exercise, name)
     lab = Lab(engine, exercise, name, network.attrs["Labels"][PORTS_LABEL])
     there = containers(engine, name)
+    info = engine.info()
     missing = [host for host in lab.hosts if not _runs(there.get(host))]
     if missing:
         say(f"Starting {', '.join(missing)}")
@@ -73,6 +74,7 @@ def up(engine: docker.DockerClient, exercise: Exercise, learner: str, say: Say =
             labels=name.labels(),
             ports=lab.ports[host],
             keys=name.keys,
+            engine_info=info,
         )
         _ensure_host(engine, lab, spec, there.get(host))
         _ensure_images(engine, lab.client(host), contents)
@@ -154,13 +156,13 @@ def _why_not_started(spec: hosts.HostSpec, error: APIError) -> str:
 
 def _wait_until_ready(lab: Lab, spec: hosts.HostSpec, container: Container) -> None:
     def answers() -> bool:
-        container.reload()
-        if not _runs(container):
-            raise LabError(f'Lab host "{spec.name}" stopped while it started. {_log(container)}')
         try:
             return bool(lab.client(spec.name).ping())
         except (DockyardError, DockerException, OSError):
-            return False
+            container.reload()
+        if not _runs(container):
+            raise LabError(f'Lab host "{spec.name}" stopped while it started. {_log(container)}')
+        return False
 
     try:
         wait_until(answers, READY_TIMEOUT)
@@ -176,7 +178,7 @@ def _ensure_images(
     engine: docker.DockerClient, host: docker.DockerClient, wanted: list[Image]
 ) -> None:
     """Load into a host what the seed did not bring."""
-    there = {image.id for image in host.images.list(all=True)}
+    there = set(host.api.images(quiet=True, all=True))  # one question, not one for each image
     missing = [image for image in wanted if image.id not in there]
     if missing:
         host.api.load_image(seed.export(engine, missing))  # type: ignore[no-untyped-call]

@@ -10,13 +10,11 @@ from dockyard import checker, engine, hints, lifecycle, report, swarm
 from dockyard.course import load_exercise
 from dockyard.errors import DockyardError
 from dockyard.lab import LAB_MARK, Lab, LabName
-from dockyard.settings import default_learner
+from dockyard.settings import GRADING, default_learner
 
 #: Variables that lead `docker` and the SDK to an engine.
 DOCKER_VARIABLES = ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"]
 
-#: Set while a submission is graded: then the grader looks, from outside, and not this kernel.
-GRADING = "DOCKYARD_GRADING"
 #: What the label PORTS_LABEL of the lab says, then.
 LAB_PORTS = "DOCKYARD_LAB_PORTS"
 
@@ -132,7 +130,8 @@ def check(exercise_id: str, task: str | None = None, learner: str | None = None)
 
 def hint(exercise_id: str, criterion: str | None = None, learner: str | None = None) -> None:
     """Show the next hint for the first criterion that is not met, or for one that you name."""
-    print(hints.next_hint(load_exercise(exercise_id), learner or default_learner(), criterion))
+    if not os.environ.get(GRADING):
+        print(hints.next_hint(load_exercise(exercise_id), learner or default_learner(), criterion))
 
 
 def _set_environment(lab: Lab, host: str) -> None:

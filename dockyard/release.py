@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
+from dockyard.classroom.submissions import walk
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.errors import UnknownName
 from dockyard.settings import course_dir
-from dockyard.submissions import walk
 
 #: Files of an exercise that are no part of a learner's copy.
 PRIVATE = {"exercise.toml", "near_misses.toml"}
@@ -97,7 +97,9 @@ def learners_notebook(exercise: Exercise) -> bytes:
     content = exercise.notebook.read_bytes()
     if b'"checksum"' in content:  # nbgrader's, of a cell that it has released
         return content
-    from dockyard.gradebook import Course  # nbgrader takes seconds, and is not always wanted
+    from dockyard.classroom.gradebook import (
+        Course,  # nbgrader takes seconds, and is not always wanted
+    )
 
     return Course().learners_copy(exercise).encode()
 

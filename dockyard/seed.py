@@ -77,7 +77,7 @@ def _fill(client: docker.DockerClient, name: str, host_image: Image, images: lis
     for container in client.containers.list(all=True, filters={"volume": name}):
         container.remove(force=True)  # of an attempt that was killed
     client.volumes.create(name, labels=labels())
-    config = hosts.privileges(client)
+    config = hosts.privileges(client, client.info())
     config["Binds"] = [f"{name}:/var/lib/docker"]
     config["NetworkMode"] = "none"
     made = client.api.create_container(

@@ -17,6 +17,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+#: Set while a submission is graded: then the grader looks, from outside, and not its kernel.
+GRADING = "DOCKYARD_GRADING"
+
 #: Says one line of progress to whoever waits.
 Say = Callable[[str], None]
 

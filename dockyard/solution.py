@@ -17,7 +17,7 @@ import docker
 
 from dockyard import lifecycle
 from dockyard.course import Exercise, load_exercise
-from dockyard.errors import LabError
+from dockyard.errors import LabError, UnknownName
 from dockyard.settings import Say, quiet
 
 
@@ -37,6 +37,7 @@ def solve(
         LabError: the solution does not work; with what it printed.
     """
     last = exercise.task(to) if to else exercise.tasks[-1]
+    cells(exercise)  # before the learner's lab is thrown away
     lifecycle.reset(engine, exercise, learner, say)
     with Solver(exercise, learner) as solver:
         for task in exercise.tasks[: exercise.tasks.index(last) + 1]:
@@ -97,8 +98,15 @@ DONE = "=== dockyard: task done ==="
 
 
 def cells(exercise: Exercise) -> list[tuple[str, str]]:
-    """Id and code of the source notebook's cells, without its checks."""
-    notebook = json.loads(exercise.notebook.read_text())
+    """Id and code of the source notebook's cells, without its checks.
+
+    Raises:
+        UnknownName: this is a learners' kit, which has no solutions.
+    """
+    text = exercise.notebook.read_text()
+    if "### BEGIN SOLUTION" not in text:
+        raise UnknownName(f'This kit has no solution of "{exercise.id}": ask your instructor.')
+    notebook = json.loads(text)
     return [
         (cell["id"], "".join(cell["source"]))
         for cell in notebook["cells"]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from dockyard import export, records
+from dockyard.classroom import export, records
+from dockyard.classroom.records import Record, Result
+from dockyard.classroom.submissions import SetAside, Submission, find
 from dockyard.course import load_exercise
 from dockyard.errors import UnknownName
-from dockyard.records import Record, Result
-from dockyard.submissions import SetAside, Submission, find
 
 EXERCISE = "02_clustering"
 GOOD = '{"cells": [{"cell_type": "code", "source": ["a\\n", "b"], "outputs": 7}], "more": {}}'

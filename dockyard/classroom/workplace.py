@@ -11,11 +11,12 @@ from pathlib import Path
 
 from dockyard import engine as engines
 from dockyard import lifecycle, settings, swarm
+from dockyard.classroom.submissions import walk
 from dockyard.course import Exercise
 from dockyard.lab import Lab, LabName
-from dockyard.notebook import GRADING, LAB_PORTS
+from dockyard.notebook import LAB_PORTS
 from dockyard.release import PRIVATE
-from dockyard.submissions import walk
+from dockyard.settings import GRADING
 
 
 @contextmanager

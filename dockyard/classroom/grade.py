@@ -17,14 +17,15 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from dockyard import engine as engines
-from dockyard import export, images, lifecycle, records, seed
+from dockyard import images, lifecycle, seed
+from dockyard.classroom import export, records
+from dockyard.classroom.records import Record, Result
+from dockyard.classroom.submissions import SetAside, Submission, find
+from dockyard.classroom.worker import Job, run
 from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError, UnknownName
 from dockyard.lab import all_names
-from dockyard.records import Record, Result
 from dockyard.settings import Say, quiet
-from dockyard.submissions import SetAside, Submission, find
-from dockyard.worker import Job, run
 
 
 def grade(

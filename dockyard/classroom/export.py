@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from dockyard.classroom.records import Record, Result, feedback_of, path_of
 from dockyard.course import Exercise
-from dockyard.records import Record, Result, feedback_of, path_of
 from dockyard.report import total
 
 
@@ -61,7 +61,9 @@ def write_csv(path: Path, exercise: Exercise, records: list[Record]) -> None:
     """
     points = {}
     if any(record.status == "graded" for record in records):
-        from dockyard.gradebook import Course  # nbgrader takes a second, and is not always wanted
+        from dockyard.classroom.gradebook import (
+            Course,  # nbgrader takes a second, and is not always wanted
+        )
 
         points = Course().points(exercise)
     tasks = [task.id for task in exercise.tasks]

@@ -17,19 +17,19 @@ import msgspec
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from dockyard import records
+from dockyard.classroom import records
+from dockyard.classroom.records import Record
+from dockyard.classroom.submissions import SetAside, Submission
 from dockyard.course import load_exercise
 from dockyard.errors import CourseError, DockyardError
-from dockyard.records import Record
 from dockyard.settings import course_dir
-from dockyard.submissions import SetAside, Submission
 
 #: Seconds for one submission. Its notebook and its check have limits of their own, below this.
 LIMIT = 1800
 #: The exit code of a process that found a mistake which concerns all submissions.
 FOR_ALL = 3
 #: Imported once, in the process from which workers are forked: nbgrader takes a second or two.
-PRELOAD = ["dockyard.gradebook", "dockyard.scores", "dockyard.runner"]
+PRELOAD = ["dockyard.classroom.gradebook", "dockyard.classroom.scores", "dockyard.classroom.runner"]
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def work(job: Job) -> None:
 
 
 def _graded(job: Job, record: Record) -> Record:
-    from dockyard.gradebook import Course
+    from dockyard.classroom.gradebook import Course
 
     change = msgspec.structs.replace
     try:

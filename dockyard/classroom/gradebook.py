@@ -27,10 +27,10 @@ from nbgrader.preprocessors import SaveCells  # noqa: E402
 from traitlets.config.loader import Config, PyFileConfigLoader  # noqa: E402
 from traitlets.utils.importstring import import_item  # noqa: E402
 
+from dockyard.classroom.submissions import Submission  # noqa: E402
 from dockyard.course import Exercise  # noqa: E402
 from dockyard.errors import CourseError  # noqa: E402
 from dockyard.settings import course_dir  # noqa: E402
-from dockyard.submissions import Submission  # noqa: E402
 
 
 class Course:

@@ -8,11 +8,11 @@ from typing import Literal
 
 import msgspec
 
+from dockyard.classroom.submissions import hash_of, walk
 from dockyard.course import Exercise
 from dockyard.recipes import recipe
 from dockyard.report import Report
 from dockyard.settings import course_dir
-from dockyard.submissions import hash_of, walk
 
 Status = Literal["graded", "set aside", "not graded"]
 

@@ -9,8 +9,8 @@ from nbgrader.preprocessors import SaveAutoGrades
 from nbgrader.utils import is_solution
 
 from dockyard import report as reports
+from dockyard.classroom.preprocessors import Step, new_cell
 from dockyard.errors import CourseError
-from dockyard.preprocessors import Step, new_cell
 from dockyard.report import Report
 
 #: A check cell is named after its task.

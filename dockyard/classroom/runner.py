@@ -16,11 +16,11 @@ from nbgrader.preprocessors import Execute
 from traitlets import Integer
 
 from dockyard import checker
+from dockyard.classroom.records import lab_learner
+from dockyard.classroom.workplace import differ, fresh_lab, kernel_environment, workplace
 from dockyard.course import Exercise, load_exercise
 from dockyard.errors import LabError
-from dockyard.records import lab_learner
 from dockyard.report import Report
-from dockyard.workplace import differ, fresh_lab, kernel_environment, workplace
 
 
 class RunInLab(Execute):
