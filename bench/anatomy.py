@@ -13,7 +13,6 @@ from dockyard.lab import LEARNER_LABEL, LabName, containers
 #: What ends a stage, in the order in which it happens: the stage that it ends.
 EVENTS = {
     "create": "images looked up, network and containers created",
-    "extract-to-dir": "keys put in",
     "start": "containers started by the outer engine",
 }
 LOG_LINES = {
