@@ -13,6 +13,7 @@ exception is ours, and makes the outcome "error".
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -87,6 +88,14 @@ def run(exercise_id: str, learner: str, task: str | None = None) -> list[Criteri
     grader = _Grader(exercise, outer, find(outer, exercise, learner), task)
     _pytest(exercise, [], grader)
     return [each for each in grader.results.values() if task in (None, each.task)]
+
+
+def warm_up() -> None:
+    """Let pytest load what it loads with its first run, before checks are forked."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    with tempfile.TemporaryDirectory() as empty:
+        quietly = ["-p", "no:terminal", "-p", "no:cacheprovider"]
+        pytest.main(["-c", os.devnull, "--rootdir", empty, *quietly, empty])
 
 
 def _pytest(exercise: Exercise, options: list[str], plugin: "_Collector") -> None:

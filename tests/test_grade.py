@@ -209,7 +209,7 @@ def test_a_host_that_dies_is_no_zero(toy_course: Course, outer: docker.DockerCli
 
 
 def test_a_run_that_was_ended_goes_on(toy_course: Course, outer: docker.DockerClient) -> None:
-    toy_course.submit("00_toy", "ann", toy(f"{RUN}\nimport time\ntime.sleep(3)"))
+    toy_course.submit("00_toy", "ann", toy(f"{RUN}\nimport time\ntime.sleep(60)"))
     process = toy_course.start("00_toy")
     toy_course.host(outer)
     second = toy_course.start("00_toy")
@@ -225,5 +225,6 @@ def test_a_run_that_was_ended_goes_on(toy_course: Course, outer: docker.DockerCl
     toy_course.host(outer)
     process.kill()
     process.communicate()
+    toy_course.submit("00_toy", "ann", toy(RUN))
     code, said, _ = toy_course.grade("00_toy")
     assert (code, said["ann"]["points"]) == (0, 2)

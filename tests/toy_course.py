@@ -146,7 +146,7 @@ class Course:
         return [name for name in owners if name.startswith(self.lab_learner())]
 
     def lab_learner(self) -> str:
-        command = "from dockyard import records; print(records.lab_learner())"
+        command = "from dockyard.classroom import records; print(records.lab_learner())"
         environment = {**os.environ, "DOCKYARD_COURSE": str(self.folder)}
         return subprocess.check_output(
             [sys.executable, "-c", command], env=environment, text=True
