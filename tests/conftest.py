@@ -1,13 +1,19 @@
 """Fixtures of all tests: the outer engine, and labs that always go again."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import docker
 import pytest
 
 from dockyard import course, engine, lifecycle
 from dockyard.lab import Lab, all_names
+
+# A shell that runs us in the background ignores Ctrl-C for us, and for all that tests start.
+with suppress(ValueError):  # not in this process's main thread
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Learners of tests; several pytest processes may run side by side.
 PREFIX = f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'gw')}-"
