@@ -114,8 +114,7 @@ def images_(names: tuple[str, ...], only_list: bool, as_json: bool) -> None:
 @json_option
 def up(exercise: Exercise, learner: str, as_json: bool) -> None:
     """Make sure that the lab of an exercise runs."""
-    lifecycle.up(engines.connect(say), exercise, learner, say)
-    _show_status(exercise, learner, as_json)
+    _show_status(lifecycle.up(engines.connect(say), exercise, learner, say), as_json)
 
 
 @main.command()
@@ -133,10 +132,11 @@ def down(exercise: Exercise, learner: str) -> None:
 @json_option
 def status(exercise: Exercise | None, learner: str, as_json: bool) -> None:
     """Show the hosts of a lab, and what is on them."""
+    engine = engines.connect(say)
     if exercise is not None:
-        _show_status(exercise, learner, as_json)
+        _show_status(lab.find(engine, exercise, learner), as_json)
         return
-    names = lab.all_names(engines.connect(say), learner)
+    names = lab.all_names(engine, learner)
     rows = [{"exercise": each.exercise, "learner": each.learner} for each in names]
     if as_json:
         _print_json(rows)
@@ -147,8 +147,8 @@ def status(exercise: Exercise | None, learner: str, as_json: bool) -> None:
         click.echo(f'"{learner}" has no labs.')
 
 
-def _show_status(exercise: Exercise, learner: str, as_json: bool) -> None:
-    found = lab.find(engines.connect(say), exercise, learner)
+def _show_status(found: lab.Lab, as_json: bool) -> None:
+    exercise = found.exercise
     running = swarm.running_on(found)
     rows = [
         {
@@ -183,7 +183,7 @@ def env(exercise: Exercise | None, host: str | None, outer: bool, learner: str) 
         raise UnknownName(f"Name an exercise: {', '.join(exercise_ids())}; or give --engine.")
     else:
         endpoint = engines.find(say)
-        found = lab.find(engines.connect(say), exercise, learner)
+        found = lab.find(endpoint.client(engines.CALL_TIMEOUT), exercise, learner)
         variables = {"DOCKYARD_ENGINE_HOST": endpoint.url, **swarm.modes(found)}
         if endpoint.cert_path:
             variables["DOCKYARD_ENGINE_CERT_PATH"] = endpoint.cert_path

@@ -13,6 +13,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException
 
+from dockyard import apt
 from dockyard.errors import EngineError
 from dockyard.settings import Say, quiet, site, state_dir
 from dockyard.waiting import wait_until
@@ -128,13 +129,8 @@ def ensure_installed(asked: list[str], say: Say = quiet) -> None:
     if not shutil.which("apt-get"):
         raise EngineError(_no_engine(asked, "Dockyard can install one on Debian and Ubuntu only"))
     say("Installing Docker from the system's packages (docker.io)")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], env=environment, capture_output=True, check=False)
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
-    done = subprocess.run(install, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise EngineError(_no_engine(asked, f"installing docker.io failed: {' '.join(reason)}"))
+    if reason := apt.install(*PACKAGES):
+        raise EngineError(_no_engine(asked, f"installing docker.io failed: {reason}"))
 
 
 def _no_engine(asked: list[str], why: str) -> str:

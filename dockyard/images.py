@@ -13,7 +13,7 @@ import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.images import Image
 
-from dockyard import settings
+from dockyard import apt, settings
 from dockyard.errors import ImageError
 from dockyard.recipes import Recipe, recipe
 from dockyard.settings import Say, quiet
@@ -132,11 +132,8 @@ def _bootstrap(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image:
 def _ensure_mmdebstrap() -> None:
     if shutil.which("mmdebstrap"):
         return
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "mmdebstrap"]
-        subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False)
-        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-            return
+    if os.geteuid() == 0 and shutil.which("apt-get") and not apt.install("mmdebstrap"):
+        return
     raise ImageError(
         "No image registry answers, and making Debian from packages takes mmdebstrap: "
         "install it, or name a Debian 13 image in DOCKYARD_IMAGE_DEBIAN."

@@ -42,6 +42,19 @@ class Removed:
         return f'"{self.lab}": {self.hosts} hosts, {self.volumes} volumes, {self.networks} network'
 
 
+def prepare(
+    engine: docker.DockerClient, exercise: Exercise, say: Say = quiet
+) -> tuple[Image, list[Image], str | None]:
+    """Make sure of what all labs of an exercise share: host image, images inside, their seed.
+
+    Raises:
+        ImageError: an image cannot be had.
+    """
+    host_image = images.ensure(engine, "host", say)
+    contents = [images.ensure(engine, each, say) for each in exercise.lab.images]
+    return host_image, contents, seed.ensure(engine, host_image, contents, say)
+
+
 def up(engine: docker.DockerClient, exercise: Exercise, learner: str, say: Say = quiet) -> Lab:
     """Make sure that a learner's lab runs: make what is missing, start what has stopped.
 
@@ -51,9 +64,7 @@ def up(engine: docker.DockerClient, exercise: Exercise, learner: str, say: Say =
         LabError: a host does not come up; the message names it.
     """
     name = LabName(exercise.id, learner)
-    host_image = images.ensure(engine, "host", say)
-    contents = [images.ensure(engine, each, say) for each in exercise.lab.images]
-    shared = seed.ensure(engine, host_image, contents, say)
+    host_image, contents, shared = prepare(engine, exercise, say)
     certificates.ensure(name.keys, exercise.lab.hosts)
     network = _ensure_network(engine, exercise, name)
     lab = Lab(engine, exercise, name, network.attrs["Labels"][PORTS_LABEL])
@@ -139,7 +150,8 @@ def _ensure_host(
         try:
             container.start()
         except APIError as error:
-            hosts.remove(container) if container.status == "created" else None
+            if container.status == "created":
+                hosts.remove(container)
             raise LabError(_why_not_started(spec, error)) from None
     _wait_until_ready(lab, spec, container)
 

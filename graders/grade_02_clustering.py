@@ -1,7 +1,6 @@
 """Criteria of 02_clustering: a swarm of three hosts that runs the Voting App and heals."""
 
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
@@ -9,9 +8,7 @@ from swarm import replicas
 
 PARTS = ["vote", "redis", "worker", "db", "result"]
 
-
-def criterion(**fields: Any) -> pytest.MarkDecorator:
-    return pytest.mark.criterion(**fields)
+criterion = pytest.mark.criterion
 
 
 @criterion(

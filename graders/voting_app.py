@@ -42,23 +42,23 @@ class VotingApp:
                 continue
         return None
 
-    def cast(self, host: str | None = None) -> str | None:
+    def cast(self) -> str | None:
         """Cast a new voter's vote; returns the host that took it."""
-        for each in [host] if host else self.lab.hosts:
+        for host in self.lab.hosts:
             try:
-                answer = requests.post(self.lab.url(each, self.VOTE), {"vote": "a"}, timeout=3)
+                answer = requests.post(self.lab.url(host, self.VOTE), {"vote": "a"}, timeout=3)
                 if answer.ok:
-                    return each
+                    return str(host)
             except requests.RequestException:
                 continue
         return None
 
-    def counts_a_vote(self, timeout: float = COUNT, host: str | None = None) -> bool:
+    def counts_a_vote(self) -> bool:
         """Whether a vote that is cast now shows up in the result in time."""
         try:
-            before = self._wait_until(self.scores, timeout)
-            self._wait_until(lambda: self.cast(host), timeout)
-            self._wait_until(lambda: (self.scores() or before)["a"] > before["a"], timeout)
+            before = self._wait_until(self.scores, COUNT)
+            self._wait_until(self.cast, COUNT)
+            self._wait_until(lambda: (self.scores() or before)["a"] > before["a"], COUNT)
         except TimeoutError:
             return False
         return True

@@ -17,7 +17,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from dockyard import engine as engines
-from dockyard import images, lifecycle, seed
+from dockyard import lifecycle
 from dockyard.classroom import export, records
 from dockyard.classroom.records import Record, Result
 from dockyard.classroom.submissions import SetAside, Submission, find
@@ -88,9 +88,7 @@ def _clean_up(say: Say) -> None:
 def _prepare(engine: docker.DockerClient, exercise: Exercise, say: Say) -> None:
     """Do once, and with progress, what each lab would otherwise do silently."""
     remove_leftovers(engine, say)
-    host = images.ensure(engine, "host", say)
-    contents = [images.ensure(engine, name, say) for name in exercise.lab.images]
-    seed.ensure(engine, host, contents, say)
+    lifecycle.prepare(engine, exercise, say)
 
 
 def _known(submission: Submission, made_by: dict[str, str], again: bool) -> Job | Record:
