@@ -7,13 +7,12 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from ipaddress import ip_network
 from pathlib import Path
 
 import docker
 from docker.errors import DockerException
 
-from dockyard import apt
+from dockyard import apt, bridge
 from dockyard.errors import EngineError
 from dockyard.settings import Say, quiet, site, state_dir
 from dockyard.waiting import wait_until
@@ -37,11 +36,6 @@ def socket_path() -> Path:
 
 def log_path() -> Path:
     return data_dir() / "dockerd.log"
-
-
-def bridge_name() -> str:
-    """A bridge of our own; 15 characters is the kernel's limit."""
-    return f"dy-{site()}"
 
 
 def is_installed_here() -> bool:
@@ -89,7 +83,7 @@ def stop(say: Say = quiet) -> None:
         except TimeoutError:
             os.kill(pid, signal.SIGKILL)
     _stop_orphan("containerd", _containerd_pid_file())
-    subprocess.run(["ip", "link", "delete", bridge_name()], capture_output=True, check=False)
+    bridge.remove()
     shutil.rmtree(run_dir(), ignore_errors=True)
 
 
@@ -149,14 +143,15 @@ def _start() -> "subprocess.Popen[bytes]":
     _stop_orphan("containerd", _containerd_pid_file())
     for stale in (run_dir() / "docker.pid", _containerd_pid_file()):
         stale.unlink(missing_ok=True)
-    pool = _ensure_bridge()
+    pool = bridge.ensure()
     command = [
         "dockerd",
         f"--data-root={data_dir() / 'data'}",
         f"--exec-root={run_dir() / 'exec'}",
         f"--pidfile={run_dir() / 'docker.pid'}",
         f"--host=unix://{socket_path()}",
-        f"--bridge={bridge_name()}",
+        f"--bridge={bridge.name()}",
+        "--iptables=false",  # the bridge has its own rules
         # Small networks, so that a room of labs fits: 128 instead of Docker's 31.
         f"--default-address-pool=base={pool},size=24",
     ]
@@ -165,34 +160,6 @@ def _start() -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-
-
-def _ensure_bridge() -> str:
-    """Make the bridge, on addresses that this machine does not route yet; return our pool."""
-    ip = ["ip", "-4", "-o"]
-    routes = subprocess.run([*ip, "route"], capture_output=True, text=True, check=True).stdout
-    taken = [ip_network(word) for word in routes.split() if "/" in word]
-    show = subprocess.run(
-        [*ip, "addr", "show", bridge_name()], capture_output=True, text=True, check=False
-    )
-    if "inet " in show.stdout:
-        second = int(show.stdout.split("inet ")[1].split(".")[1])
-        return f"10.{second}.128.0/17"
-    first_guess = int(site(), 16) % 150
-    for step in range(150):
-        second = 64 + (first_guess + step) % 150
-        if not any(ip_network(f"10.{second}.0.0/16").overlaps(net) for net in taken):
-            break
-    commands = [
-        ["ip", "link", "add", bridge_name(), "type", "bridge"],
-        ["ip", "addr", "add", f"10.{second}.0.1/24", "dev", bridge_name()],
-        ["ip", "link", "set", bridge_name(), "up"],
-    ]
-    for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode and "File exists" not in done.stderr:
-            raise EngineError(f'The bridge "{bridge_name()}" cannot be made: {done.stderr.strip()}')
-    return f"10.{second}.128.0/17"
 
 
 def _containerd_pid_file() -> Path:

@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
-from dockyard import embedded, engine
+from dockyard import bridge, embedded, engine, images, settings
 from dockyard.errors import EngineError
 from dockyard.waiting import wait_until
 
@@ -87,7 +89,7 @@ def test_on_another_system_one_message_says_what_to_do(clean: pytest.MonkeyPatch
 def test_the_socket_s_path_is_short_wherever_the_checkout_is(clean: pytest.MonkeyPatch) -> None:
     clean.setenv("DOCKYARD_STATE", "/very" * 60)
     assert len(str(embedded.socket_path())) < 108
-    assert len(embedded.bridge_name()) <= 15
+    assert len(bridge.name()) <= 15
 
 
 @pytest.fixture
@@ -104,13 +106,49 @@ def second_engine(clean: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.lab
 @needs_root
 @pytest.mark.usefixtures("second_engine")
-def test_two_checkouts_do_not_collide(clean: pytest.MonkeyPatch) -> None:
+def test_two_checkouts_do_not_collide(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mine = engine.find()
-    assert mine.answers()
-    clean.delenv("DOCKYARD_STATE")
-    other = engine.find()
-    assert other.url != mine.url
-    assert other.client(5).info()["DockerRootDir"] != mine.client(5).info()["DockerRootDir"]
+    rules = packet_filter(checkout := settings.site())
+    with clean.context() as other_checkout:
+        other_checkout.setenv("DOCKYARD_STATE", str(tmp_path / "another"))
+        other = engine.connect()
+        assert other.info()["DockerRootDir"] != mine.client(5).info()["DockerRootDir"]
+        mine.client(5).networks.create("made-while-the-other-starts")
+        embedded.remove()
+    assert packet_filter(checkout) == rules
+
+
+def packet_filter(site: str) -> list[str]:
+    """This machine's packet filter rules for the embedded engine of one checkout."""
+    rules = []
+    for table in ("filter", "nat"):
+        command = ["iptables", "--wait", "-t", table, "-S"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        rules += [line for line in listed.splitlines() if f"DOCKYARD-{site}" in line]
+    return rules
+
+
+@pytest.mark.lab
+def test_labs_networks_do_not_reach_each_other(outer: docker.DockerClient) -> None:
+    near, far = (outer.networks.create(f"apart-{os.getpid()}-{each}") for each in "ab")
+    server = outer.containers.run(
+        images.ensure(outer, "python"), ["python3", "-m", "http.server", "8000"],
+        network=near.name, detach=True,
+    )  # fmt: skip
+    try:
+        server.reload()
+        address = server.attrs["NetworkSettings"]["Networks"][near.name]["IPAddress"]
+        for network, reaches in ((near, True), (far, False)):
+            knock = f"timeout 2 bash -c '</dev/tcp/{address}/8000' 2>&1 && echo reached && break"
+            asked = outer.containers.run(
+                server.image, ["sh", "-c", f"for i in 1 2 3; do {knock}; done; true"],
+                network=network.name, remove=True,
+            )  # fmt: skip
+            assert (b"reached" in asked) is reaches
+    finally:
+        server.remove(force=True)
+        near.remove()
+        far.remove()
 
 
 @pytest.mark.lab
@@ -128,10 +166,12 @@ def test_a_killed_engine_is_started_again() -> None:
 @needs_root
 @pytest.mark.usefixtures("second_engine")
 def test_stop_leaves_no_process_bridge_or_socket() -> None:
-    bridge = Path("/sys/class/net") / embedded.bridge_name()
-    assert bridge.exists()
+    interface = Path("/sys/class/net") / bridge.name()
+    assert interface.exists()
+    assert packet_filter(settings.site())
     embedded.stop()
-    assert not bridge.exists()
+    assert not interface.exists()
+    assert not packet_filter(settings.site())
     assert not embedded.run_dir().exists()
     folder = str(embedded.data_dir())
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
