@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from bench import labs
 from bench.measure import Figure, Series, Stopwatch
-from dockyard import images, seed, settings
+from dockyard import hosts, images, seed, settings
 from dockyard.course import Exercise
 from dockyard.errors import LabError
 from dockyard.lab import HOST_LABEL, Lab, LabName, containers
@@ -56,7 +56,8 @@ def _adopt(engine: docker.DockerClient, exercise: Exercise, wanted: list[Image])
     if shared is None:
         raise LabError("There is no seed on this machine, so there is nothing to compare.")
     name = LabName(exercise.id, f"{labs.LEARNER}-seed")
-    config = engine.api.create_host_config(binds={shared: {"bind": "/seed", "mode": "ro"}})
+    config = hosts.privileges(engine, engine.info())
+    config["Binds"] = [f"{shared}:/seed:ro"]
     made = engine.api.create_container(
         host_image.id,
         entrypoint=["bash", "-c", ADOPT],
