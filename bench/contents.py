@@ -5,10 +5,8 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import docker
-from docker.errors import DockerException
 from docker.models.containers import Container
 from docker.models.images import Image
 from msgspec.structs import replace
@@ -35,18 +33,16 @@ def measure(engine: docker.DockerClient, exercise: Exercise) -> Iterator[Figure]
     with labs.started(engine, bare) as lab, tempfile.TemporaryFile() as tar:
         for chunk in seed.export(engine, wanted):
             tar.write(chunk)
-        has_registry = _start_registry(engine, lab)
+        _start_registry(engine, lab)
         for _ in range(SLOW):
             _load(lab.client(lab.hosts[0]), tar, watch)
-            if has_registry:
-                _push_and_pull(lab.client(lab.hosts[0]), wanted, watch)
+            _push_and_pull(lab.client(lab.hosts[0]), wanted, watch)
             lab.client(lab.hosts[0]).images.prune(filters={"dangling": False})
     size = images.total_size(engine, exercise.lab.images) / 1e6
     name = f"an exercise's images ({len(wanted)}, {size:.0f} MB) in a host"
     yield Figure(name, adopted, "s", "docker load", watch.series("load"), quicker=100)
-    if has_registry:
-        beside = "pulled from a registry on the lab's network"
-        yield Figure(name, adopted, "s", beside, watch.series("pull"), quicker=0)
+    beside = "pulled from a registry on the lab's network"
+    yield Figure(name, adopted, "s", beside, watch.series("pull"), quicker=0)
 
 
 def _adopt(engine: docker.DockerClient, exercise: Exercise, wanted: list[Image]) -> float:
@@ -93,20 +89,9 @@ def _push_and_pull(host: docker.DockerClient, wanted: list[Image], watch: Stopwa
             host.images.pull(name, "1")
 
 
-def _start_registry(engine: docker.DockerClient, lab: Lab) -> bool:
-    """Start a registry on the lab's network, which the lab's host is told to trust unsecured.
-
-    Returns:
-        Whether there is one; building it takes Debian's packages.
-    """
-    folder = str(Path(__file__).parent / "registry")
-    try:
-        built, _ = engine.images.build(
-            path=folder, tag="dockyard-bench/registry:1", rm=True, forcerm=True
-        )
-    except DockerException as error:
-        print(f"  (no registry to compare with: {error})")
-        return False
+def _start_registry(engine: docker.DockerClient, lab: Lab) -> None:
+    """Start a registry on the lab's network, which the lab's host is told to trust unsecured."""
+    built = images.ensure(engine, "registry")
     labels = {**lab.name.labels(), HOST_LABEL: "registry"}  # so it goes when the lab goes
     registry = engine.containers.create(built, labels=labels)
     network = engine.networks.list(filters=lab.name.filters())[0]
@@ -114,7 +99,6 @@ def _start_registry(engine: docker.DockerClient, lab: Lab) -> bool:
     registry.start()
     wait_until(lambda: b"listening on" in registry.logs(), 30, "the registry to listen")
     _trust(containers(engine, lab.name)[lab.hosts[0]])
-    return True
 
 
 def _trust(host: Container) -> None:

@@ -56,6 +56,18 @@ class Exercise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def grader(self) -> Path:
         return course_dir() / "graders" / f"grade_{self.id}.py"
 
+    def hints(self) -> dict[str, list[str]]:
+        """Criterion → steps of help, least first, in which "{found}" is what was found.
+
+        Raises:
+            CourseError: their file is missing or broken.
+        """
+        path = course_dir() / "graders" / "hints" / f"{self.id}.toml"
+        try:
+            return msgspec.toml.decode(path.read_bytes(), type=dict[str, list[str]])
+        except (OSError, msgspec.MsgspecError) as error:
+            raise CourseError(f'"graders/hints/{path.name}" cannot be read: {error}.') from None
+
     def task(self, task_id: str) -> Task:
         """The task named *task_id*.
 

@@ -2,7 +2,7 @@
 
 A grader is a pytest module; each test is a criterion:
 
-    @pytest.mark.criterion(task="form-the-swarm", points=2, look="docker node ls", hints=[…])
+    @pytest.mark.criterion(task="form-the-swarm", points=2, look="docker node ls")
     def test_three_nodes_ready(swarm, expect):
         \"\"\"The swarm has three nodes, all Ready\"\"\"
         expect(len(swarm.ready) == 3, "3 Ready nodes", swarm.describe())
@@ -41,7 +41,6 @@ class Criterion(msgspec.Struct, frozen=True):
     task: str
     points: float
     look: str
-    hints: list[str]
     needs: list[str] = []
     disturbs: bool = False
 

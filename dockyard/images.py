@@ -22,6 +22,8 @@ RECIPE_LABEL = "dockyard.recipe"
 
 #: The image that is bootstrapped from packages where no registry can be reached.
 BASE = "debian"
+#: Beside a recipe's Dockerfile: the one that is built instead where its registry answers.
+UPSTREAM = "Dockerfile.upstream"
 
 
 def ensure(client: docker.DockerClient, name: str, say: Say = quiet) -> Image:
@@ -38,9 +40,11 @@ def ensure(client: docker.DockerClient, name: str, say: Say = quiet) -> Image:
         return image
     for parent in wanted.parents:
         ensure(client, parent.name, say)
-    if name == BASE:
-        return _make_base(client, wanted, say)
-    return _build(client, wanted, say)
+    if name == BASE and not _is_reachable(client, wanted.folder / "Dockerfile"):
+        return _bootstrap(client, wanted, say)
+    theirs = wanted.folder / UPSTREAM
+    use_theirs = theirs.is_file() and _is_reachable(client, theirs)
+    return _build(client, wanted, UPSTREAM if use_theirs else "Dockerfile", say)
 
 
 @dataclass(frozen=True)
@@ -105,14 +109,14 @@ def _ensure_replacement(
     return image
 
 
-def _make_base(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image:
-    """The Debian base: from a registry where one answers, else from Debian's packages."""
-    upstream = re.findall(r"^FROM (\S+)", (wanted.folder / "Dockerfile").read_text(), re.M)[0]
+def _is_reachable(client: docker.DockerClient, dockerfile: Path) -> bool:
+    """Whether a registry answers for the image that a Dockerfile starts from."""
+    parent = re.findall(r"^FROM (\S+)", dockerfile.read_text(), re.M)[0]
     try:
-        client.api.inspect_distribution(upstream)  # type: ignore[no-untyped-call]
+        client.api.inspect_distribution(parent)  # type: ignore[no-untyped-call]
     except (DockerException, OSError):
-        return _bootstrap(client, wanted, say)
-    return _build(client, wanted, say)
+        return False
+    return True
 
 
 def _bootstrap(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image:
@@ -140,13 +144,14 @@ def _ensure_mmdebstrap() -> None:
     )
 
 
-def _build(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image:
+def _build(client: docker.DockerClient, wanted: Recipe, dockerfile: str, say: Say) -> Image:
     say(f"Building {wanted.tag}")
     output: list[str] = []
     try:
         for event in client.api.build(
             fileobj=_context(wanted.folder),
             custom_context=True,
+            dockerfile=dockerfile,
             tag=wanted.tag,
             labels={RECIPE_LABEL: wanted.hash},
             rm=True,

@@ -16,9 +16,9 @@ from dockyard.errors import UnknownName
 from dockyard.settings import course_dir
 
 #: Files of an exercise that are no part of a learner's copy.
-PRIVATE = {"exercise.toml", "near_misses.toml"}
+PRIVATE = {"exercise.toml", "near_misses.toml", "alternative.sh"}
 #: What learners do not need, or must not have.
-KEPT_BACK = {"near_misses.toml", "tests", "bench", "nbgrader_config.py"}
+KEPT_BACK = {"near_misses.toml", "alternative.sh", "tests", "bench", "nbgrader_config.py"}
 #: Folders of a checkout that git would leave out, for where there is no git.
 OURS = {".venv", ".dockyard", "work", "kit", "grading", "submitted"}
 #: What the kit's files were when they were written: those that are still so are ours.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from probe import Probe
+from containers import Containers
 from swarm import Swarm
 from voting_app import VotingApp
 
@@ -26,5 +26,7 @@ def app(lab: Any, wait_until: Callable[..., Any]) -> VotingApp:
 
 
 @pytest.fixture
-def probe(lab: Any, on_host: Callable[[str], Host]) -> Probe:
-    return Probe(lab, on_host)
+def containers(
+    lab: Any, on_host: Callable[[str], Host], wait_until: Callable[..., Any]
+) -> Containers:
+    return Containers(lab, on_host, wait_until)

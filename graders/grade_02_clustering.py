@@ -15,11 +15,6 @@ criterion = pytest.mark.criterion
     task="form-the-swarm",
     points=2,
     look="docker node ls",
-    hints=[
-        "`docker node ls`, asked of a manager, shows: {found}.",
-        "A node joins with the worker's token. Which command prints it again?",
-        'Join from the node itself (`lab.on("node2")`), towards node1, port 2377.',
-    ],
 )
 def test_three_nodes_ready(swarm, expect):
     """The swarm has three nodes, all Ready"""
@@ -32,10 +27,6 @@ def test_three_nodes_ready(swarm, expect):
     points=1,
     look="docker node ls",
     needs=["three_nodes_ready"],
-    hints=[
-        "The roles now: {found}.",
-        "A node's role depends on the token with which it joined; `docker node demote` mends it.",
-    ],
 )
 def test_one_manager(swarm, expect):
     """One node is the manager, two are workers"""
@@ -48,10 +39,6 @@ def test_one_manager(swarm, expect):
     points=2,
     look="docker service ls",
     needs=["three_nodes_ready"],
-    hints=[
-        "Of the five parts, this is what runs: {found}.",
-        "`docker service ps NAME --no-trunc` says why a task does not run.",
-    ],
 )
 def test_five_services_run(swarm, expect):
     """The five parts of the Voting App run as services, with all their replicas"""
@@ -71,11 +58,6 @@ def test_five_services_run(swarm, expect):
     points=1,
     look="docker network ls; docker network inspect NAME",
     needs=["five_services_run"],
-    hints=[
-        "The networks that all five services share: {found}.",
-        "Containers that are started by hand may join an overlay only if it is *attachable*; "
-        "look for that word in stack.yml.",
-    ],
 )
 def test_overlay_spans_hosts(swarm, expect):
     """All parts share an attachable overlay network"""
@@ -93,16 +75,12 @@ def test_overlay_spans_hosts(swarm, expect):
     points=1,
     look="docker run --rm --network NETWORK dockyard/debian:1 getent hosts vote",
     needs=["overlay_spans_hosts"],
-    hints=[
-        "Containers on the hosts resolve: {found}.",
-        "The app asks for `redis` and `db` by name. Which names does the network know?",
-    ],
 )
-def test_names_resolve_everywhere(swarm, probe, lab, expect):
+def test_names_resolve_everywhere(swarm, containers, lab, expect):
     """From every host, the network's DNS knows vote, redis, db and result"""
     network = next(each.name for each in shared_networks(swarm) if each.attrs["Attachable"])
     names = ["vote", "redis", "db", "result"]
-    resolved = {host: probe.names_resolved(host, network, names) for host in lab.hosts}
+    resolved = {host: containers.names_known(host, network, names) for host in lab.hosts}
     found = "; ".join(
         f"{host}: {', '.join(sorted(got)) or 'none'}" for host, got in resolved.items()
     )
@@ -116,10 +94,6 @@ def test_names_resolve_everywhere(swarm, probe, lab, expect):
     points=2,
     look='lab.url("node1", 5000) and lab.url("node1", 5001) in a browser; docker service logs',
     needs=["five_services_run"],
-    hints=[
-        "A vote that was cast just now: {found}.",
-        "Follow it: vote, redis, worker, db, result. `docker service logs` shows who complains.",
-    ],
 )
 def test_vote_reaches_result(app, expect):
     """A vote that is cast on one host is counted in the result"""
@@ -132,10 +106,6 @@ def test_vote_reaches_result(app, expect):
     points=1,
     look="docker service ps SERVICE",
     needs=["five_services_run"],
-    hints=[
-        "vote runs like this: {found}.",
-        "How many replicas does the service want? Swarm spreads them by itself.",
-    ],
 )
 def test_vote_on_each_host(swarm, expect):
     """vote runs one replica on each of the three hosts"""
@@ -149,10 +119,6 @@ def test_vote_on_each_host(swarm, expect):
     points=2,
     look="curl -s the address of lab.url(HOST, 5000), for each host",
     needs=["vote_on_each_host"],
-    hints=[
-        "On port 5000, these hosts answer: {found}.",
-        "Compare `docker service inspect --pretty` with what stack.yml says about ports.",
-    ],
 )
 def test_each_host_answers(app, lab, expect, wait_until):
     """The voting page answers on port 5000 of every host"""
@@ -168,10 +134,6 @@ def test_each_host_answers(app, lab, expect, wait_until):
     look="docker service inspect --pretty SERVICE, RestartPolicy",
     needs=["five_services_run"],
     disturbs=True,
-    hints=[
-        "A container of vote was killed; 15 seconds later: {found}.",
-        "Who decides whether a task is started again? Find the service's restart policy.",
-    ],
 )
 def test_vote_heals(swarm, expect):
     """A killed container of vote is replaced within 15 seconds"""
@@ -195,10 +157,6 @@ def test_vote_heals(swarm, expect):
     points=1,
     look="docker node inspect node3 --pretty",
     needs=["three_nodes_ready"],
-    hints=[
-        "node3 now: {found}.",
-        "`docker node update` changes availability and adds labels.",
-    ],
 )
 def test_node3_is_back(swarm, expect):
     """node3 was maintained (label "maintained") and is Active again"""
@@ -216,11 +174,6 @@ def test_node3_is_back(swarm, expect):
     look="docker service ps of each part while node3 is drained",
     needs=["vote_reaches_result", "node3_is_back"],
     disturbs=True,
-    hints=[
-        "With node3 drained, a vote is {found}.",
-        "Drain node3 and look which service waits in state Pending, and for what.",
-        "Somebody told the scheduler where one part has to run: find the constraint.",
-    ],
 )
 def test_votes_count_without_node3(swarm, app, expect):
     """While node3 is drained, votes are still counted"""
@@ -240,10 +193,6 @@ def test_votes_count_without_node3(swarm, app, expect):
     points=1,
     look="the voting page of each host",
     needs=["each_host_answers"],
-    hints=[
-        "The pages show: {found}.",
-        "vote takes its two options from the variables OPTION_A and OPTION_B.",
-    ],
 )
 def test_new_options_everywhere(app, lab, expect):
     """Every host asks "Tea or Coffee"?"""
@@ -258,10 +207,6 @@ def test_new_options_everywhere(app, lab, expect):
     look="docker service inspect --pretty SERVICE, UpdateConfig",
     needs=["new_options_everywhere"],
     disturbs=True,
-    hints=[
-        "During one more update, a visitor who tried every host saw: {found}.",
-        "How many tasks may be replaced at the same time? 0 means all of them.",
-    ],
 )
 def test_update_loses_no_request(swarm, app, expect):
     """While vote is updated, a visitor who tries the next host always gets the page"""
@@ -279,10 +224,6 @@ def test_update_loses_no_request(swarm, app, expect):
     points=1,
     look="docker service inspect --pretty SERVICE, Placement",
     needs=["five_services_run"],
-    hints=[
-        "The database may run on: {found}.",
-        "A label on a node (`docker node update --label-add`) and a constraint in stack.yml.",
-    ],
 )
 def test_db_is_pinned(swarm, expect):
     """The database may run on one node only, and not on node3"""
@@ -297,11 +238,6 @@ def test_db_is_pinned(swarm, expect):
     look="docker volume ls and docker service ps, on the database's node",
     needs=["vote_reaches_result", "db_is_pinned"],
     disturbs=True,
-    hints=[
-        "The database's container was killed; the result then: {found}.",
-        "What is in a container goes with it. Where does postgres keep its data "
-        "(/var/lib/postgresql/data), and what outlives a container?",
-    ],
 )
 def test_votes_outlive_the_db(swarm, app, expect, wait_until):
     """The votes are still there after the database's container was replaced"""

@@ -5,6 +5,7 @@ fails its criterion and no unrelated one.
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -60,7 +61,10 @@ def test_every_criterion_has_a_near_miss_and_hints(exercise_id: str) -> None:
     missed = {miss.criterion for miss in near_misses(exercise_id)}
     criteria = grading.criteria(exercise)
     assert missed == {each.id for each in criteria}
-    assert all(2 <= len(each.hints) <= 3 for each in criteria)
+    hints = exercise.hints()
+    assert set(hints) == missed
+    assert all(2 <= len(steps) <= 3 for steps in hints.values())
+    assert all("{found}" in steps[0] for steps in hints.values())
 
 
 def test_an_exercise_is_big_enough(exercise_id: str) -> None:
@@ -111,13 +115,33 @@ def test_each_task_gives_its_points(
 
 
 @pytest.mark.lab
+def test_an_alternative_gives_all_points(
+    exercise_id: str, outer: docker.DockerClient, learner: str, tmp_path: Path,
+    fresh_lab: Callable[[str], Lab],
+) -> None:  # fmt: skip
+    """Other names, other means, no notebook: what counts is what the hosts do."""
+    script = (load_exercise(exercise_id).folder / "alternative.sh").read_text()
+    fresh_lab(exercise_id)
+    bash = shell(outer, exercise_id, learner, tmp_path)
+    done = bash(script)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = checker.check(load_exercise(exercise_id), learner)
+    assert report.passed, problems(report)
+
+
+@pytest.mark.lab
 @pytest.mark.parametrize(("exercise_id", "miss"), ALL_NEAR_MISSES)
 def test_near_miss(
     exercise_id: str, miss: NearMiss, outer: docker.DockerClient, learner: str, tmp_path: Path
 ) -> None:
     exercise = load_exercise(exercise_id)
     solution.solve(outer, exercise, learner, miss.after)
-    make_mistake(exercise_id, learner, miss, tmp_path, outer)
+    bash = shell(outer, exercise_id, learner, tmp_path)
+    done = bash(miss.do)
+    assert done.returncode == 0, done.stdout + done.stderr
+    wait_until(lambda: bash(miss.until).returncode == 0, 90, miss.until)
+    with suppress(TimeoutError):  # some mistakes never come to rest
+        swarm.settle(find(outer, exercise, learner), 20)
     report = checker.check(exercise, learner)
 
     order = [task.id for task in exercise.tasks]
@@ -132,26 +156,24 @@ def test_near_miss(
     assert looked_at - passed(report) <= may_fail, problems(report)
 
 
-def make_mistake(
-    exercise_id: str, learner: str, miss: NearMiss, folder: Path, outer: docker.DockerClient
-) -> None:
+def shell(
+    outer: docker.DockerClient, exercise_id: str, learner: str, folder: Path
+) -> Callable[[str], "subprocess.CompletedProcess[str]"]:
+    """bash beside a copy of the exercise's files; `on HOST docker …` asks that host."""
     lab = find(outer, load_exercise(exercise_id), learner)
     files = folder / exercise_id
     shutil.copytree(lab.exercise.folder, files)
     hosts = {f"DOCKER_HOST_{host}": lab.address(host) for host in lab.hosts}
     variables = {**os.environ, **lab.environment(lab.hosts[0]), **swarm.modes(lab), **hosts}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
     def bash(script: str) -> "subprocess.CompletedProcess[str]":
-        command = ["bash", "-c", PROLOGUE + script]
         return subprocess.run(
-            command, cwd=files, env=variables, capture_output=True, text=True, check=False
-        )
+            ["bash", "-c", PROLOGUE + script],
+            cwd=files, env={**variables, "PATH": path}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
 
-    done = bash(miss.do)
-    assert done.returncode == 0, done.stdout + done.stderr
-    wait_until(lambda: bash(miss.until).returncode == 0, 90, miss.until)
-    with suppress(TimeoutError):  # some mistakes never come to rest
-        swarm.settle(lab, 20)
+    return bash
 
 
 def passed(report: Report) -> set[str]:

@@ -111,10 +111,12 @@ def test_two_checkouts_do_not_collide(clean: pytest.MonkeyPatch, tmp_path: Path)
     rules = packet_filter(checkout := settings.site())
     with clean.context() as other_checkout:
         other_checkout.setenv("DOCKYARD_STATE", str(tmp_path / "another"))
-        other = engine.connect()
-        assert other.info()["DockerRootDir"] != mine.client(5).info()["DockerRootDir"]
-        mine.client(5).networks.create("made-while-the-other-starts")
-        embedded.remove()
+        try:
+            other = engine.connect()
+            assert other.info()["DockerRootDir"] != mine.client(5).info()["DockerRootDir"]
+            mine.client(5).networks.create("made-beside-the-other")
+        finally:
+            embedded.remove()
     assert packet_filter(checkout) == rules
 
 

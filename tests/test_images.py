@@ -28,7 +28,7 @@ def test_hash_follows_every_file_and_the_parents(copied_course: Path) -> None:
     before = recipes.recipe("vote").hash
     assert recipes.recipe("vote").hash == before
 
-    file = copied_course / "images" / "vote" / "vote.py"
+    file = copied_course / "images" / "vote" / "app" / "vote.py"
     file.write_text(file.read_text() + "\n")
     changed = recipes.recipe("vote").hash
     assert changed != before

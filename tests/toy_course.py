@@ -39,13 +39,13 @@ title = "Name it"
 TOY_GRADER = '''
 import pytest
 
-@pytest.mark.criterion(task="run-it", points=2, look="docker ps", hints=["Run one."])
+@pytest.mark.criterion(task="run-it", points=2, look="docker ps")
 def test_runs(lab, expect):
     """A container runs"""
     running = lab.client("node1").containers.list()
     expect(running, "a container", f"{len(running)} containers")
 
-@pytest.mark.criterion(task="name-it", points=3, look="docker ps", hints=["--name"], needs=["runs"])
+@pytest.mark.criterion(task="name-it", points=3, look="docker ps", needs=["runs"])
 def test_is_called_web(lab, expect):
     """It is called <web>"""
     names = [each.name for each in lab.client("node1").containers.list()]

@@ -1,0 +1,161 @@
+"""Containers on the lab's hosts, looked at from outside.
+
+A container's own shell and tools belong to the learner, and may not exist or may lie. So the
+engine's API tells what is configured, and what happens inside is seen with tools of the host, or
+of a probe container of ours, in the container's namespaces.
+"""
+
+import io
+import tarfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from docker.errors import APIError, NotFound
+from docker.models.containers import Container
+from testinfra.host import Host
+
+PROBE_IMAGE = "dockyard/debian:1"
+PROBE_LABEL = "dockyard.probe"
+START = 20  # seconds for a container of ours to start and end
+RESTART = 10  # seconds in which a restart policy has to bring a container back
+
+
+class Ended(NamedTuple):
+    """How a probe of ours ended; a status of None: it could not be started."""
+
+    status: int | None
+    output: str
+
+
+class Containers:
+    """What runs on the lab's hosts; *host* is the lab's first one unless it is said."""
+
+    def __init__(
+        self, lab: Any, on_host: Callable[[str], Host], wait_until: Callable[..., Any]
+    ) -> None:
+        self.lab = lab
+        self._on_host = on_host
+        self._wait_until = wait_until
+
+    def there(self, host: str | None = None, *, stopped: bool = False) -> list[Container]:
+        """The learner's running containers; with *stopped*, all of them."""
+        client = self.lab.client(host or self.lab.hosts[0])
+        found: list[Container] = client.containers.list(all=stopped, ignore_removed=True)
+        return [each for each in found if PROBE_LABEL not in each.labels]
+
+    def playing(
+        self, role: str, host: str | None = None, *, stopped: bool = False
+    ) -> Container | None:
+        """The container that plays a part: by its name, or else by its image's name."""
+        there = self.there(host, stopped=stopped)
+        named = [each for each in there if each.name == role]
+        made = [each for each in there if _image_name(each) == role]
+        return next(iter(named + made), None)
+
+    def describe(self, host: str | None = None) -> str:
+        """The running containers and their images, for a learner."""
+        there = (f"{each.name} ({each.attrs['Config']['Image']})" for each in self.there(host))
+        return ", ".join(sorted(there)) or "no containers"
+
+    def run(
+        self,
+        command: list[str],
+        host: str | None = None,
+        image: str = PROBE_IMAGE,
+        **options: Any,
+    ) -> Ended:
+        """Run a probe of ours to its end, and remove it; options as the SDK's `create` has them."""
+        client = self.lab.client(host or self.lab.hosts[0])
+        container: Container | None = None
+        limits = {"mem_limit": "64m", "pids_limit": 32, "labels": {PROBE_LABEL: "1"}}
+        try:
+            container = client.containers.create(image, command, **{**limits, **options})
+            container.start()
+            status = int(container.wait(timeout=START)["StatusCode"])
+            return Ended(status, container.logs().decode(errors="replace"))
+        except APIError as error:  # such a network, volume or image is not there
+            return Ended(None, str(error.explanation))
+        finally:
+            if container is not None:
+                container.remove(force=True, v=True)
+
+    def connects(
+        self, container: Container, address: str, port: int, host: str | None = None
+    ) -> bool:
+        """Whether *address* and *port* can be reached from inside a container's network."""
+        knock = f"timeout 1 bash -c '</dev/tcp/{address}/{port}'"
+        return self._inside(container, knock, host).rc == 0
+
+    def addresses(self, container: Container, name: str, host: str | None = None) -> list[str]:
+        """What *name* resolves to inside a container's network; nothing where nobody knows it."""
+        # A host asks 127.0.0.11, which in a container's network is the engine's DNS for it.
+        listed = self._inside(container, f"getent ahostsv4 {name}", host).stdout
+        return sorted({line.split()[0] for line in listed.splitlines() if line.strip()})
+
+    def names_known(self, host: str, network: str, names: list[str]) -> set[str]:
+        """Which of *names* a container on *host* can resolve in *network*."""
+        if there := self._member(host, network):
+            # Its DNS answers at once, while a container of ours would take a second to join.
+            return {name for name in names if self.addresses(there, name, host)}
+        look_up = "for name; do getent ahosts $name >/dev/null && echo $name; done; true"
+        ended = self.run(["sh", "-c", look_up, "probe", *names], host, network=network)
+        return set(ended.output.split()) & set(names)
+
+    def _member(self, host: str, network: str) -> Container | None:
+        """Some container on *host* that is in *network*."""
+        client = self.lab.client(host)
+        try:
+            joined = client.api.inspect_network(network).get("Containers") or {}
+            ids = [each for each in joined if not each.startswith("lb-")]  # swarm's balancer
+            return client.containers.get(ids[0]) if ids else None
+        except NotFound:
+            return None  # a worker knows an overlay only while a task there uses it
+
+    def pid(self, container: Container) -> int:
+        """The container's main process, as its host numbers it; 0 where it does not run."""
+        container.reload()
+        return int(container.attrs["State"]["Pid"])
+
+    def read(self, container: Container, path: str) -> bytes | None:
+        """A file of a container, running or not; None where there is none."""
+        try:
+            chunks, _ = container.get_archive(path)
+        except NotFound:
+            return None
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+            member = tar.extractfile(tar.next() or tarfile.TarInfo())
+            return member.read() if member else None
+
+    def seconds_to_stop(self, container: Container) -> float:
+        """What `docker stop` takes, with its ten seconds of patience; then it runs again."""
+        began = time.monotonic()
+        container.stop()
+        took = time.monotonic() - began
+        container.start()
+        return took
+
+    def comes_back(self, container: Container, host: str | None = None) -> bool:
+        """Whether the restart policy starts it again when its main process dies.
+
+        `docker kill` would not do: after it, Docker takes the container for stopped by hand.
+        """
+        pid = self.pid(container)
+        self._on_host(host or self.lab.hosts[0]).run(f"kill -9 {pid}")
+        with suppress(TimeoutError):
+            self._wait_until(lambda: self.pid(container) not in (0, pid), RESTART)
+            return True
+        container.start()  # what we broke, we mend
+        return False
+
+    def _inside(self, container: Container, command: str, host: str | None) -> Any:
+        """Run a command of the host in the network of a container."""
+        line = f"nsenter --net=/proc/{self.pid(container)}/ns/net {command}"
+        return self._on_host(host or self.lab.hosts[0]).run(line)
+
+
+def _image_name(container: Container) -> str:
+    """The word "vote" of "dockyard/vote:1"."""
+    image = str(container.attrs["Config"]["Image"])
+    return image.split("@")[0].rsplit("/", 1)[-1].split(":")[0]
