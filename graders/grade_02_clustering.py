@@ -4,53 +4,31 @@ from contextlib import suppress
 
 import pytest
 
-from swarm import replicas
-
-PARTS = ["vote", "redis", "worker", "db", "result"]
+from voting_app import PARTS
 
 criterion = pytest.mark.criterion
 
 
-@criterion(
-    task="form-the-swarm",
-    points=2,
-    look="docker node ls",
-)
+@criterion(task="form-the-swarm", points=2, look="docker node ls")
 def test_three_nodes_ready(swarm, expect):
     """The swarm has three nodes, all Ready"""
     ready = [node for node in swarm.nodes if node.attrs["Status"]["State"] == "ready"]
     expect(len(ready) == 3, "3 nodes, Ready", swarm.describe_nodes())
 
 
-@criterion(
-    task="form-the-swarm",
-    points=1,
-    look="docker node ls",
-    needs=["three_nodes_ready"],
-)
+@criterion(task="form-the-swarm", points=1, look="docker node ls", needs=["three_nodes_ready"])
 def test_one_manager(swarm, expect):
     """One node is the manager, two are workers"""
     managers = [node for node in swarm.nodes if node.attrs["Spec"]["Role"] == "manager"]
     expect(len(managers) == 1, "1 manager, 2 workers", swarm.describe_nodes())
 
 
-@criterion(
-    task="deploy-the-app",
-    points=2,
-    look="docker service ls",
-    needs=["three_nodes_ready"],
-)
+@criterion(task="deploy-the-app", points=2, look="docker service ls", needs=["three_nodes_ready"])
 def test_five_services_run(swarm, expect):
     """The five parts of the Voting App run as services, with all their replicas"""
-    there = {part: swarm.service(part) for part in PARTS}
-    missing = [f"no service for {part}" for part, service in there.items() if not service]
-    short = [
-        swarm.describe_tasks(service)
-        for service in there.values()
-        if service and len(swarm.running(service)) < max(replicas(service), 1)
-    ]
-    found = "; ".join(missing + short) or "vote, redis, worker, db and result run"
-    expect(not missing and not short, "vote, redis, worker, db and result, all running", found)
+    lacking = swarm.lacking(PARTS)
+    found = lacking or "vote, redis, worker, db and result run"
+    expect(not lacking, "vote, redis, worker, db and result, all running", found)
 
 
 @criterion(
@@ -61,13 +39,13 @@ def test_five_services_run(swarm, expect):
 )
 def test_overlay_spans_hosts(swarm, expect):
     """All parts share an attachable overlay network"""
-    networks = shared_networks(swarm)
-    found = ", ".join(
-        f"{each.name} ({each.attrs['Driver']}{', attachable' if each.attrs['Attachable'] else ''})"
-        for each in networks
-    )
-    met = any(each.attrs["Driver"] == "overlay" and each.attrs["Attachable"] for each in networks)
-    expect(met, "an attachable overlay that all five services share", found or "none")
+    kinds = {
+        each.name: each.attrs["Driver"] + ", attachable" * each.attrs["Attachable"]
+        for each in swarm.shared_networks(PARTS)
+    }
+    found = ", ".join(f"{name} ({kind})" for name, kind in kinds.items()) or "none"
+    met = "overlay, attachable" in kinds.values()
+    expect(met, "an attachable overlay that all five services share", found)
 
 
 @criterion(
@@ -78,7 +56,7 @@ def test_overlay_spans_hosts(swarm, expect):
 )
 def test_names_resolve_everywhere(swarm, containers, lab, expect):
     """From every host, the network's DNS knows vote, redis, db and result"""
-    network = next(each.name for each in shared_networks(swarm) if each.attrs["Attachable"])
+    network = next(each.name for each in swarm.shared_networks(PARTS) if each.attrs["Attachable"])
     names = ["vote", "redis", "db", "result"]
     resolved = {host: containers.names_known(host, network, names) for host in lab.hosts}
     found = "; ".join(
@@ -102,10 +80,7 @@ def test_vote_reaches_result(app, expect):
 
 
 @criterion(
-    task="scale-the-vote",
-    points=1,
-    look="docker service ps SERVICE",
-    needs=["five_services_run"],
+    task="scale-the-vote", points=1, look="docker service ps SERVICE", needs=["five_services_run"]
 )
 def test_vote_on_each_host(swarm, expect):
     """vote runs one replica on each of the three hosts"""
@@ -140,16 +115,10 @@ def test_vote_heals(swarm, expect):
     service = swarm.service("vote")
     policy = service.attrs["Spec"]["TaskTemplate"].get("RestartPolicy", {}).get("Condition", "any")
     # Nothing is killed where it is plain that nothing would come back.
-    expect(
-        policy != "none", "a new container in its place", 'it stays dead (restart policy "none")'
-    )
-    victim = swarm.running(service)[0]
-    swarm.kill(victim)
-    healed = swarm.replacement_of(victim, service)
-    found = f"replaced on {healed.node}" if healed else swarm.describe_tasks(service)
-    if not healed:
-        swarm.redeploy(service)  # what we broke, we mend
-    expect(healed, "a new container in its place", found)
+    stays_dead = 'it stays dead (restart policy "none")'
+    expect(policy != "none", "a new container in its place", stays_dead)
+    healed = swarm.kill_and_wait(service)
+    expect(healed.node, "a new container in its place", healed.found)
 
 
 @criterion(
@@ -179,12 +148,8 @@ def test_votes_count_without_node3(swarm, app, expect):
     """While node3 is drained, votes are still counted"""
     with swarm.without(swarm.node("node3")):
         counted = app.counts_a_vote()
-        pending = "; ".join(
-            swarm.describe_tasks(service)
-            for part in PARTS
-            if (service := swarm.service(part)) and not swarm.running(service)
-        )
-    found = "counted" if counted else f"not counted ({pending or 'all parts run'})"
+        lacking = "" if counted else swarm.lacking(PARTS)
+    found = "counted" if counted else f"not counted ({lacking or 'all parts run'})"
     expect(counted, "counted", found)
 
 
@@ -243,28 +208,13 @@ def test_votes_outlive_the_db(swarm, app, expect, wait_until):
     """The votes are still there after the database's container was replaced"""
     service = swarm.service("db")
     before = app.counts_a_vote() and app.scores()
-    victim = swarm.running(service)[0]
-    swarm.kill(victim)
-    healed = swarm.replacement_of(victim, service)
-    if not healed:
-        swarm.redeploy(service)
-        expect(False, "the same votes", f"no new database: {swarm.describe_tasks(service)}")
+    healed = swarm.kill_and_wait(service)
+    expect(healed.node, "the same votes", f"no new database: {healed.found}")
     try:
         after = wait_until(app.scores, 20)
     except TimeoutError:
         after = None
     expect(before and after == before, f"{_votes(before)}, as before", _votes(after))
-
-
-def shared_networks(swarm):
-    """The networks on which all five services are, from the manager's view."""
-    used = []
-    for part in PARTS:
-        spec = swarm.service(part).attrs["Spec"]
-        networks = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or []
-        used.append({each["Target"] for each in networks})
-    ids = set.intersection(*used)
-    return [each for each in swarm.client.networks.list() if each.id in ids or each.name in ids]
 
 
 def _asks(page: str | None, *options: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import docker
 from docker.errors import APIError
+from docker.models.networks import Network
 from docker.models.nodes import Node
 from docker.models.services import Service
 
@@ -34,6 +35,14 @@ class Task:
     @property
     def runs(self) -> bool:
         return self.wanted and self.state == "running"
+
+
+@dataclass(frozen=True)
+class Healed:
+    """Where a killed task was replaced, if it was, and what was found of the service."""
+
+    node: str | None
+    found: str
 
 
 class Swarm:
@@ -128,6 +137,38 @@ class Swarm:
             return self._wait_until(replaced, HEAL)
         except TimeoutError:
             return None
+
+    def kill_and_wait(self, service: Service) -> "Healed":
+        """Kill one task's container; where swarm does not replace it in time, we do."""
+        victim = self.running(service)[0]
+        self.kill(victim)
+        healed = self.replacement_of(victim, service)
+        if healed:
+            return Healed(healed.node, f"replaced on {healed.node}")
+        found = self.describe_tasks(service)
+        self.redeploy(service)  # what we broke, we mend
+        return Healed(None, found)
+
+    def lacking(self, roles: list[str]) -> str:
+        """Which of these services are missing, or run fewer tasks than they want; "" for none."""
+        problems = []
+        for role in roles:
+            service = self.service(role)
+            if not service:
+                problems.append(f"no service for {role}")
+            elif len(self.running(service)) < max(replicas(service), 1):
+                problems.append(self.describe_tasks(service))
+        return "; ".join(problems)
+
+    def shared_networks(self, roles: list[str]) -> list[Network]:
+        """The networks on which all these services are, from the manager's view."""
+        used = []
+        for role in roles:
+            spec = self.service(role).attrs["Spec"]
+            networks = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or []
+            used.append({each["Target"] for each in networks})
+        shared = set.intersection(*used)
+        return [each for each in self.client.networks.list() if {each.id, each.name} & shared]
 
     @contextmanager
     def without(self, node: Node) -> Iterator[None]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+PARTS = ["vote", "redis", "worker", "db", "result"]
 COUNT = 20  # seconds in which a vote is counted
 
 
