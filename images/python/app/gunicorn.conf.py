@@ -55,9 +55,12 @@ class PromptWorker(ThreadWorker):
         listener.close()
 
 
+HEALTH = {"/healthz", "/readyz"}
+
+
 def not_a_health_check(record: logging.LogRecord) -> bool:
     """Health checks come every few seconds and would bury the visitors in the log."""
-    return not (isinstance(record.args, dict) and record.args.get("U") == "/healthz")
+    return not (isinstance(record.args, dict) and record.args.get("U") in HEALTH)
 
 
 logging.getLogger("gunicorn.access").addFilter(not_a_health_check)

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import socket
+from pathlib import Path
 
 from flask import Flask, Response, make_response, render_template, request
 from redis import Redis, RedisError
@@ -15,6 +16,8 @@ REDIS_HOST = os.environ.get("REDIS_HOST", "redis")
 HOSTNAME = socket.gethostname()
 LONGEST_ID = 255
 """Characters that the votes table takes."""
+UNREADY = Path("/tmp/unready")
+"""While this file is there, the container asks for no visitors: `docker exec NAME touch /tmp/unready`."""
 
 app = Flask(__name__)
 
@@ -51,6 +54,14 @@ def cast() -> Response:
 def healthz() -> str:
     """Well means: can answer. An absent redis is no reason to replace this container."""
     return "ok\n"
+
+
+@app.get("/readyz")
+def readyz() -> Response:
+    """Ready means: send me visitors. Who is not ready is to be left alone for a while, not to be replaced."""
+    if UNREADY.exists():
+        return Response("not ready\n", 503)
+    return Response("ready\n")
 
 
 def voter_id() -> str:
