@@ -11,6 +11,7 @@ import pytest
 from testinfra.host import Host
 
 from containers import Containers
+from images import Images
 from swarm import Swarm
 from voting_app import VotingApp
 
@@ -30,3 +31,8 @@ def containers(
     lab: Any, on_host: Callable[[str], Host], wait_until: Callable[..., Any]
 ) -> Containers:
     return Containers(lab, on_host, wait_until)
+
+
+@pytest.fixture
+def images(lab: Any, on_host: Callable[[str], Host]) -> Images:
+    return Images(lab, on_host)

@@ -29,6 +29,14 @@ class Ended(NamedTuple):
     output: str
 
 
+class Process(NamedTuple):
+    """A process of a container, as its host sees it."""
+
+    pid: int
+    uid: int
+    program: str
+
+
 class Containers:
     """What runs on the lab's hosts; *host* is the lab's first one unless it is said."""
 
@@ -117,6 +125,24 @@ class Containers:
         """The container's main process, as its host numbers it; 0 where it does not run."""
         container.reload()
         return int(container.attrs["State"]["Pid"])
+
+    def processes(self, container: Container, host: str | None = None) -> list[Process]:
+        """The main process and its descendants; not what `docker exec` or a health check began."""
+        main = self.pid(container)
+        try:
+            listed = container.top(ps_args="-eo pid,ppid,uid")["Processes"]
+        except APIError:  # it has ended
+            return []
+        found = {main: Process(main, 0, "")}
+        for pid, parent, uid in sorted(tuple(map(int, row)) for row in listed):
+            if pid == main or parent in found:
+                found[pid] = Process(pid, uid, self._program(pid, host))
+        return list(found.values())
+
+    def _program(self, pid: int, host: str | None) -> str:
+        """The name of the file that a process runs; it cannot change that, as it can its title."""
+        on_host = self._on_host(host or self.lab.hosts[0])
+        return on_host.run(f"readlink /proc/{pid}/exe").stdout.strip().rsplit("/", 1)[-1]
 
     def read(self, container: Container, path: str) -> bytes | None:
         """A file of a container, running or not; None where there is none."""

@@ -1,0 +1,67 @@
+"""Images on the lab's hosts, and the layers that they are made of."""
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+from docker.errors import ImageNotFound
+from docker.models.containers import Container
+from docker.models.images import Image
+from testinfra.host import Host
+
+
+class Images:
+    """The images of the lab's hosts; *host* is the lab's first one unless it is said."""
+
+    def __init__(self, lab: Any, on_host: Callable[[str], Host]) -> None:
+        self.lab = lab
+        self._on_host = on_host
+
+    def there(self, host: str | None = None) -> list[Image]:
+        """All images of a host, without the steps in between."""
+        found: list[Image] = self._client(host).images.list()
+        return found
+
+    def find(self, name: str, host: str | None = None) -> Image | None:
+        """The image that a name means at this moment."""
+        try:
+            return self._client(host).images.get(name)
+        except ImageNotFound:
+            return None
+
+    def of(self, container: Container, host: str | None = None) -> Image | None:
+        """The image from which a container was really made, whatever its name means by now."""
+        return self.find(str(container.attrs["Image"]), host)
+
+    def files(self, image: Image, name: str, host: str | None = None) -> list[str]:
+        """Where an image's layers hold files of that name, as paths of its host, uppermost first.
+
+        A file that a later layer deletes is still there.
+        """
+        image.reload()  # a listing does not tell the layers
+        layers = image.attrs["GraphDriver"]["Data"] or {}
+        folders = [layers.get("UpperDir", ""), *layers.get("LowerDir", "").split(":")]
+        line = f"find {shlex.join(filter(None, folders))} -type f -name {shlex.quote(name)}"
+        return self._on_host(host or self.lab.hosts[0]).run(line).stdout.splitlines()
+
+    def content(self, image: Image, name: str, host: str | None = None) -> str:
+        """A sum over the file of that name in an image; nothing where there is none."""
+        found = self.files(image, name, host)
+        if not found:
+            return ""
+        line = f"sha256sum {shlex.quote(found[0])}"
+        return self._on_host(host or self.lab.hosts[0]).run(line).stdout.split(" ")[0]
+
+    def _client(self, host: str | None) -> Any:
+        return self.lab.client(host or self.lab.hosts[0])
+
+
+def name_of(image: Image) -> str:
+    """A name that people gave it, or its short ID."""
+    return next(iter(image.tags), image.short_id.removeprefix("sha256:"))
+
+
+def tag_in(name: str) -> str:
+    """The tag that a name of an image says: "1" of "shop/web:1", nothing of "web" or an ID."""
+    last = name.split("@")[0].rsplit("/", 1)[-1]
+    return "" if last.startswith("sha256:") else last.partition(":")[2]
