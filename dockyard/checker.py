@@ -7,6 +7,7 @@ and answers are lines of JSON, so nothing but text crosses the border.
 
 import atexit
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from dockyard.errors import DockyardError, LabError
 from dockyard.settings import patience
 
 TIMEOUT = 600.0  # seconds for one whole check, heals and updates included
+PUT_BACK = 120.0  # seconds in which a check that is ended brings a node or a service back
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -61,11 +63,17 @@ class Checker:
         return self._process
 
     def stop(self) -> None:
-        """End the process, and a check that it still runs."""
+        """End the process; a check that it still runs puts back first what it took away."""
         process, self._process = self._process, None
-        if process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, 15)
+        if process is None:
+            return
+        assert process.stdin
+        with suppress(OSError):
+            process.stdin.close()
+        try:
+            process.wait(PUT_BACK * patience())
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     def check(self, request: Request, timeout: float = TIMEOUT) -> reports.Report:
@@ -87,6 +95,7 @@ class Checker:
                 self.stop()
                 raise LabError("The check was ended before it had a result. Try again.") from None
             except BaseException:  # a time-out, or Ctrl-C: its answer must not be the next one's
+                print("Ending the check; what it took away is put back.", file=sys.stderr)
                 self.stop()
                 raise
         if answer.report is None:
@@ -128,10 +137,19 @@ def serve() -> None:
     os.dup2(2, 1)  # whatever a grader prints must not get between the answers
     grading.warm_up()
     for line in sys.stdin.buffer:
+        ended, alive = os.pipe()
         pid = os.fork()
         if pid == 0:
-            answers.write(msgspec.json.encode(_answer(line)) + b"\n")
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            with suppress(BrokenPipeError):  # nobody waits for the answer any more
+                answers.write(msgspec.json.encode(_answer(line)) + b"\n")
             os._exit(0)
+        os.close(alive)  # now open in the check's process only
+        # While a check runs, the one who asked for it sends nothing: he is gone, and so is
+        # the sense of the check. Interrupted, it still puts back what it took away.
+        if ended not in select([ended, sys.stdin], [], [])[0]:
+            os.kill(pid, signal.SIGINT)
+        os.close(ended)
         _, status = os.waitpid(pid, 0)
         if status:
             died = Answer(error="The check's process was killed. Try again.")

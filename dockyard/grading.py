@@ -104,7 +104,9 @@ def _pytest(exercise: Exercise, options: list[str], plugin: "_Collector") -> Non
     arguments = ["-c", os.devnull, "--rootdir", str(exercise.grader.parent)]
     arguments += ["--confcutdir", str(exercise.grader.parent), "-o", "python_files=grade_*.py"]
     arguments += ["-p", "no:terminal", "-p", "no:cacheprovider", *options, str(exercise.grader)]
-    pytest.main(arguments, plugins=[plugin])
+    ended = pytest.main(arguments, plugins=[plugin])
+    if ended == pytest.ExitCode.INTERRUPTED and not plugin.broken:
+        raise LabError("The check was interrupted before it had a result.")
     if plugin.broken:
         raise CourseError(f'The grader of "{exercise.id}" is broken: {plugin.broken}')
 

@@ -58,8 +58,9 @@ def run(say: Say) -> int:
 
 
 def _first_page() -> str:
-    """The course's first tutorial."""
-    notebooks = sorted(settings.course_dir().glob("notebooks/*.ipynb"))
+    """The course's start page, or else its first tutorial."""
+    folder = settings.course_dir() / "notebooks"
+    notebooks = [*folder.glob("start.ipynb"), *sorted(folder.glob("*.ipynb"))]
     return f"lab/tree/notebooks/{notebooks[0].name}" if notebooks else "lab"
 
 

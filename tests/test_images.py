@@ -8,6 +8,7 @@ import pytest
 
 from dockyard import images, recipes, settings
 from dockyard.errors import ImageError, UnknownName
+from dockyard.waiting import wait_until
 
 
 @pytest.fixture
@@ -93,3 +94,33 @@ def test_a_broken_recipe_shows_the_end_of_its_output(
     (folder / "Dockerfile").write_text("FROM dockyard/debian:1\nRUN echo told-you && exit 3\n")
     with pytest.raises(ImageError, match="told-you"):
         images.ensure(outer, "scratchpad")
+
+
+@pytest.mark.lab
+def test_upstream_s_image_is_taken_where_its_registry_answers(
+    outer: docker.DockerClient, copied_course: Path
+) -> None:
+    registry = outer.containers.run(
+        images.ensure(outer, "registry"), ports={"5000/tcp": ("127.0.0.1", None)}, detach=True
+    )
+    try:
+        registry.reload()
+        port = registry.attrs["NetworkSettings"]["Ports"]["5000/tcp"][0]["HostPort"]
+        name = f"127.0.0.1:{port}/upstream"
+        images.ensure(outer, "debian").tag(name, "1")
+        wait_until(lambda: b"listening on" in registry.logs(), 30)
+        assert "errorDetail" not in outer.images.push(name, "1")
+        folder = copied_course / "images" / "scratchpad"
+        folder.mkdir()
+        (folder / "Dockerfile").write_text("FROM dockyard/debian:1\nENV MADE_BY=us\n")
+        (folder / "Dockerfile.upstream").write_text(f"FROM {name}:1\nENV MADE_BY=them\n")
+        theirs = images.ensure(outer, "scratchpad")
+        assert "MADE_BY=them" in theirs.attrs["Config"]["Env"]
+    finally:
+        registry.remove(force=True, v=True)
+    outer.images.remove(f"{name}:1")
+    outer.images.remove(str(theirs.id), force=True)
+
+    ours = images.ensure(outer, "scratchpad")  # nobody answers there any more
+    assert "MADE_BY=us" in ours.attrs["Config"]["Env"]
+    outer.images.remove(str(ours.id), force=True)

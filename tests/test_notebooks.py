@@ -141,6 +141,14 @@ def test_pictures_can_be_read(picture: str) -> None:
     assert min(sizes) >= 12
 
 
+def test_the_start_page_leads_to_every_part() -> None:
+    source = "\n".join(cell.source for cell in read("start").cells)
+    links = re.findall(r"\]\((.*?\.ipynb)\)", source)
+    for exercise_id in exercise_ids():
+        assert f"{exercise_id}.ipynb" in links
+        assert f"../work/{exercise_id}/{exercise_id}.ipynb" in links
+
+
 def test_kubernetes_manifest_says_the_same_as_the_stack() -> None:
     folder = FOLDER / "02_clustering"
     services = yaml.safe_load((folder / "stack.yml").read_text())["services"]

@@ -1,0 +1,89 @@
+"""The checker's own process: what becomes of a check that is interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import docker
+import pytest
+
+from dockyard import course, lifecycle, settings
+from dockyard.lab import LabName
+from dockyard.waiting import wait_until
+
+EXERCISE = """
+title = "A pause"
+minutes = 1
+lab = { hosts = ["node1"], images = ["debian"] }
+tasks = [{ id = "run-it", title = "Run it" }]
+"""
+#: A criterion that takes something away for as long as it looks, which is a minute.
+GRADER = '''
+import pytest
+
+@pytest.mark.criterion(task="run-it", points=1, look="docker ps", disturbs=True)
+def test_pauses(lab, expect, wait_until):
+    """It is paused"""
+    container = lab.client("node1").containers.get("web")
+    container.pause()
+    try:
+        wait_until(lambda: False, 60)
+    finally:
+        container.unpause()
+'''
+
+
+@pytest.fixture
+def small_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    state, images = settings.state_dir(), settings.course_dir() / "images"
+    folder = tmp_path / "course"
+    (folder / "exercises" / "00_pause").mkdir(parents=True)
+    (folder / "exercises" / "00_pause" / "exercise.toml").write_text(EXERCISE)
+    (folder / "graders").mkdir()
+    (folder / "graders" / "grade_00_pause.py").write_text(GRADER)
+    (folder / "images").symlink_to(images)
+    monkeypatch.setenv("DOCKYARD_COURSE", str(folder))
+    monkeypatch.setenv("DOCKYARD_STATE", str(state))
+    return folder
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_check_puts_back_what_it_took(
+    outer: docker.DockerClient, learner: str, small_course: Path, blow: signal.Signals
+) -> None:
+    lab = lifecycle.up(outer, course.load_exercise("00_pause"), learner)
+    web = lab.client("node1").containers.run(
+        "dockyard/debian:1", ["sleep", "600"], name="web", detach=True
+    )
+
+    def status() -> str:
+        web.reload()
+        return str(web.status)
+
+    for _ in range(2):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dockyard.cli", "check", "00_pause", "--learner", learner],
+            start_new_session=True,
+        )
+        wait_until(lambda: status() == "paused", 60)
+        os.kill(process.pid, blow)
+        assert process.wait(60) != 0
+        wait_until(lambda: status() == "running", 30)
+        wait_until(lambda: not processes(small_course), 30)
+    lifecycle.down(outer, LabName("00_pause", learner))
+
+
+def processes(course_folder: Path) -> list[str]:
+    """The processes that work on a course."""
+    mark = f"DOCKYARD_COURSE={course_folder}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in path.read_bytes().split(b"\0") and path.parent.name != str(os.getpid()):
+                found.append((path.parent / "cmdline").read_text())
+        except OSError:  # it has ended
+            continue
+    return found
