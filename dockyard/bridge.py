@@ -70,7 +70,11 @@ def _make_bridge() -> IPv4Network:
 
 
 def _ensure_rules(ours: IPv4Network) -> None:
-    """Networks of ours do not reach each other; they reach out, and only answers come back."""
+    """Networks of ours do not reach each other; they reach out, and only answers come back.
+
+    Inside, nobody's address is changed: a rule that an engine of old left behind would do that to
+    VXLAN, which then drops the packets.
+    """
     rules = f"""
 *filter
 :{_chain()} - [0:0]
@@ -82,6 +86,7 @@ def _ensure_rules(ours: IPv4Network) -> None:
 COMMIT
 *nat
 :{_chain()} - [0:0]
+-A {_chain()} -s {ours} -d {ours} -j ACCEPT
 -A {_chain()} -s {ours} ! -d {ours} -j MASQUERADE
 COMMIT
 """
