@@ -9,7 +9,7 @@ from pathlib import Path
 
 import docker
 
-from bench import checks, commands, contents, labs
+from bench import checks, commands, contents, exercises, labs
 from bench.measure import Figure
 from dockyard import engine as engines
 from dockyard.course import Exercise, load_exercise
@@ -20,6 +20,7 @@ SECTIONS: dict[str, Callable[[docker.DockerClient, Exercise], Iterator[Figure]]]
     "images": contents.measure,
     "commands": commands.measure,
     "checks": checks.measure,
+    "exercises": exercises.measure,
 }
 EXERCISE = "02_clustering"
 RESULTS = Path(__file__).parent / "RESULTS.md"

@@ -7,9 +7,10 @@ A grader is a pytest module; each test is a criterion:
         \"\"\"The swarm has three nodes, all Ready\"\"\"
         expect(len(swarm.ready) == 3, "3 Ready nodes", swarm.describe())
 
-`needs=[…]` names criteria without which this one is blocked; `disturbs=True` says that looking
-takes something away for a moment. What `expect` finds untrue is the learner's; every other
-exception is ours, and makes the outcome "error".
+`needs=[…]` names criteria without which this one is blocked; `probe=True` says that it does
+something and sees what happens, `disturbs=True` that it even takes something away for a moment.
+What `expect` finds untrue is the learner's; every other exception is ours, and makes the outcome
+"error".
 """
 
 import os
@@ -42,6 +43,7 @@ class Criterion(msgspec.Struct, frozen=True):
     points: float
     look: str
     needs: list[str] = []
+    probe: bool = False
     disturbs: bool = False
 
 

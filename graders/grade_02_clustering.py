@@ -53,6 +53,7 @@ def test_overlay_spans_hosts(swarm, expect):
     points=1,
     look="docker run --rm --network NETWORK dockyard/debian:1 getent hosts vote",
     needs=["overlay_spans_hosts"],
+    probe=True,
 )
 def test_names_resolve_everywhere(swarm, containers, lab, expect):
     """From every host, the network's DNS knows vote, redis, db and result"""
@@ -72,6 +73,7 @@ def test_names_resolve_everywhere(swarm, containers, lab, expect):
     points=2,
     look='lab.url("node1", 5000) and lab.url("node1", 5001) in a browser; docker service logs',
     needs=["five_services_run"],
+    probe=True,
 )
 def test_vote_reaches_result(app, expect):
     """A vote that is cast on one host is counted in the result"""
@@ -94,6 +96,7 @@ def test_vote_on_each_host(swarm, expect):
     points=2,
     look="curl -s the address of lab.url(HOST, 5000), for each host",
     needs=["vote_on_each_host"],
+    probe=True,
 )
 def test_each_host_answers(app, lab, expect, wait_until):
     """The voting page answers on port 5000 of every host"""

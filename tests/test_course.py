@@ -75,6 +75,7 @@ def test_an_exercise_is_big_enough(exercise_id: str) -> None:
     assert {each.task for each in criteria} == {task.id for task in exercise.tasks}
     assert len(criteria) >= 8
     assert all(each.points > 0 for each in criteria)
+    assert sum(each.probe or each.disturbs for each in criteria) * 3 >= len(criteria)
 
 
 def test_notebook_points_are_the_criteria_s(exercise_id: str) -> None:
