@@ -6,10 +6,12 @@ of a probe container of ours, in the container's namespaces.
 """
 
 import io
+import json
 import tarfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from shlex import quote
 from typing import Any, NamedTuple
 
 from docker.errors import APIError, NotFound
@@ -27,6 +29,21 @@ class Ended(NamedTuple):
 
     status: int | None
     output: str
+
+
+class Stopped(NamedTuple):
+    """How a container of a learner's stopped."""
+
+    seconds: float
+    status: int
+
+    @property
+    def killed(self) -> bool:
+        return self.status == 137  # 128 + SIGKILL
+
+    def __str__(self) -> str:
+        end = "killed" if self.killed else f"exit code {self.status}"
+        return f"{end} after {self.seconds:.1f} s"
 
 
 class Process(NamedTuple):
@@ -96,10 +113,34 @@ class Containers:
         knock = f"timeout 1 bash -c '</dev/tcp/{address}/{port}'"
         return self._inside(container, knock, host).rc == 0
 
+    def ask(
+        self,
+        address: str,
+        port: int,
+        text: str,
+        container: Container | None = None,
+        host: str | None = None,
+    ) -> str:
+        """What a server says to *text*, asked from inside a container's network or from a host."""
+        talk = f"exec 3<>/dev/tcp/{address}/{port}; printf %s {quote(text)} >&3; head -c 9999 <&3"
+        line = f"timeout 3 bash -e -c {quote(talk)}"
+        if container is not None:
+            return str(self._inside(container, line, host).stdout)
+        return str(self._on_host(host or self.lab.hosts[0]).run(line).stdout)
+
+    def interfaces(self, container: Container, host: str | None = None) -> dict[str, list[str]]:
+        """The network as a container sees it: its interfaces, each with its IPv4 addresses."""
+        shown = json.loads(self._inside(container, "ip -json address", host).stdout or "[]")
+        return {
+            each["ifname"]: [at["local"] for at in each["addr_info"] if at["family"] == "inet"]
+            for each in shown
+        }
+
     def addresses(self, container: Container, name: str, host: str | None = None) -> list[str]:
         """What *name* resolves to inside a container's network; nothing where nobody knows it."""
         # A host asks 127.0.0.11, which in a container's network is the engine's DNS for it.
-        listed = self._inside(container, f"getent ahostsv4 {name}", host).stdout
+        # It passes unknown names on, and a room without a network may have nobody who answers.
+        listed = self._inside(container, f"timeout 5 getent ahostsv4 {name}", host).stdout
         return sorted({line.split()[0] for line in listed.splitlines() if line.strip()})
 
     def names_known(self, host: str, network: str, names: list[str]) -> set[str]:
@@ -156,11 +197,17 @@ class Containers:
 
     def seconds_to_stop(self, container: Container) -> float:
         """What `docker stop` takes, with its ten seconds of patience; then it runs again."""
+        return self.stopped(container).seconds
+
+    def stopped(self, container: Container, patience: int = 10) -> Stopped:
+        """What comes of `docker stop --time PATIENCE`; then it runs again."""
         began = time.monotonic()
-        container.stop()
-        took = time.monotonic() - began
+        container.stop(timeout=patience)
+        seconds = time.monotonic() - began
+        container.reload()
+        status = int(container.attrs["State"]["ExitCode"])
         container.start()
-        return took
+        return Stopped(seconds, status)
 
     def comes_back(self, container: Container, host: str | None = None) -> bool:
         """Whether the restart policy starts it again when its main process dies.
