@@ -9,8 +9,8 @@ from requests.exceptions import RequestException
 from dockyard.lab import Lab, side_by_side
 from dockyard.waiting import wait_until
 
-#: What an engine answers that is no swarm manager.
-SERVICE_UNAVAILABLE = 503
+#: What an engine answers that is no swarm manager, and one that is overwhelmed.
+SERVICE_UNAVAILABLE, INTERNAL_ERROR = 503, 500
 #: Task states on the way to "running".
 UNDERWAY = {"new", "allocated", "assigned", "accepted", "preparing", "ready", "starting"}
 #: Seconds for which nothing may be under way before a swarm counts as settled: an update starts
@@ -51,7 +51,12 @@ def settle(lab: Lab, timeout: float = 120) -> None:
 
     def calm() -> bool:
         nonlocal last
-        state = _under_way(lab)
+        try:
+            state = _under_way(lab)
+        except APIError as error:  # a manager on a busy machine: "context deadline exceeded"
+            if error.status_code != INTERNAL_ERROR:
+                raise
+            state = None
         if state is None or state != last[0]:
             last = (state or "", time.monotonic())
         return time.monotonic() - last[1] > CALM
