@@ -1,0 +1,16 @@
+"""Unit tests: one function, no network, no database. `python3 -m unittest` finds them by name."""
+
+import unittest
+
+from stars import average
+
+
+class TestAverage(unittest.TestCase):
+    def test_all_agree(self):
+        self.assertEqual(average({5: 7}), 5.0)
+
+    def test_stars_are_weighed(self):
+        self.assertEqual(average({1: 1, 4: 3}), 3.2)
+
+    def test_nobody_has_voted(self):
+        self.assertEqual(average({}), 0)
