@@ -1,8 +1,9 @@
 """The Voting App, as its users meet it."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Any
 
@@ -21,10 +22,10 @@ class VotingApp:
         self.lab = lab
         self._wait_until = wait_until
 
-    def page(self, host: str) -> str | None:
+    def page(self, host: str, patience: float = 2) -> str | None:
         """The voting page through one host, or None where it is not answered."""
         try:
-            answer = requests.get(self.lab.url(host, self.VOTE), timeout=2)
+            answer = requests.get(self.lab.url(host, self.VOTE), timeout=patience)
         except requests.RequestException:
             return None
         return answer.text if answer.ok else None
@@ -43,11 +44,13 @@ class VotingApp:
                 continue
         return None
 
-    def cast(self) -> str | None:
-        """Cast a new voter's vote; returns the host that took it."""
+    def cast(self, voter: str | None = None) -> str | None:
+        """Cast a vote, a new voter's unless one is named; returns the host that took it."""
+        cookies = {"voter_id": voter} if voter else None
         for host in self.lab.hosts:
             try:
-                answer = requests.post(self.lab.url(host, self.VOTE), {"vote": "a"}, timeout=3)
+                url = self.lab.url(host, self.VOTE)
+                answer = requests.post(url, {"vote": "a"}, cookies=cookies, timeout=3)
                 if answer.ok:
                     return str(host)
             except requests.RequestException:
@@ -65,16 +68,24 @@ class VotingApp:
         return True
 
     @contextmanager
-    def visitor(self) -> Iterator["Visits"]:
-        """Somebody who asks for the page all the time, and tries each host before giving up."""
+    def visitor(self, hosts: list[str] | None = None, patience: float = 2) -> Iterator["Visits"]:
+        """Somebody who asks for the page all the time, and tries each host before giving up.
+
+        Args:
+            hosts: the hosts that the visitor knows; by default all.
+            patience: seconds for which each of them may let the visitor wait.
+        """
         visits = Visits()
         over = Event()
 
         def visit() -> None:
             while not over.is_set():
-                answered = any(self.page(host) is not None for host in self.lab.hosts)
-                visits.answered += answered
-                visits.lost += not answered
+                pages = (self.page(host, patience) for host in hosts or self.lab.hosts)
+                page = next((each for each in pages if each is not None), None)
+                if page is None:
+                    visits.lost += 1
+                else:
+                    visits.answers.append(made_by(page))
                 over.wait(0.02)
 
         thread = Thread(target=visit)
@@ -90,5 +101,19 @@ class VotingApp:
 class Visits:
     """How a visitor fared."""
 
-    answered: int = 0
+    #: The container that made each page, in their order.
+    answers: list[str] = field(default_factory=list)
     lost: int = 0
+
+    @property
+    def answered(self) -> int:
+        return len(self.answers)
+
+    def describe(self) -> str:
+        return f"{self.lost} of {self.lost + self.answered} requests lost"
+
+
+def made_by(page: str) -> str:
+    """The hostname of the container that made a voting page."""
+    found = re.search(r"container ID ([\w.-]+)", page)
+    return found[1] if found else ""
