@@ -11,7 +11,7 @@ docker create --name watcher --publish 8080:8080 \
 docker start watcher
 
 for part in db redis result vote worker; do
-  docker top "$part" | grep -q second-job || continue
+  docker top "$part" | grep second-job || continue
   case $part in
     vote) port=--publish=5000:80 ;;
     result) port=--publish=5001:80 ;;
