@@ -1,4 +1,4 @@
-"""Criteria of 08_production: a balancer in front, the database apart, and a quiz."""
+"""Criteria of 08_production: a quiz, the database apart, and a balancer in front."""
 
 from collections import Counter
 
@@ -9,6 +9,67 @@ from balancer import MOVE
 from swarm import constraints
 
 criterion = pytest.mark.criterion
+
+
+@criterion(
+    task="choose-a-platform",
+    points=2,
+    look="the reasons that answer() shows; docker volume inspect quiz",
+)
+def test_platforms_chosen_well(lab, expect):
+    """At least 4 of the 5 questions on platforms are answered well"""
+    well, found = quiz.judge("platform", lab)
+    expect(well, quiz.EXPECTED, found)
+
+
+@criterion(
+    task="choose-a-platform",
+    points=2,
+    look="the reasons that answer() shows; docker volume inspect quiz",
+)
+def test_topics_understood(lab, expect):
+    """At least 4 of the 5 questions on storage, networks, unikernels, health and next steps, too"""
+    well, found = quiz.judge("topics", lab)
+    expect(well, quiz.EXPECTED, found)
+
+
+@criterion(
+    task="set-the-database-apart",
+    points=2,
+    look="docker service inspect --pretty SERVICE, Placement; docker node inspect --pretty NODE",
+)
+def test_database_has_a_labelled_host(swarm, expect):
+    """The database runs on the one host that has the label it asks for"""
+    service = swarm.service("db")
+    asked = constraints(service) if service else []
+    nodes = swarm.eligible_nodes(service) if service else []
+    at = [task.node for task in swarm.running(service)] if service else []
+    labels = [each for each in asked if each.startswith("node.labels.") and "!=" not in each]
+    found = (
+        f"runs on {', '.join(at) or 'no host'}, may run on {', '.join(nodes) or 'no host'}, "
+        f"asks for {', '.join(asked) or 'nothing'}"
+    )
+    expect(labels and len(nodes) == 1 and at == nodes, "one host, chosen by a label", found)
+
+
+@criterion(
+    task="set-the-database-apart",
+    points=3,
+    look="docker node ps NODE; docker service scale, of the other services",
+    needs=["database_has_a_labelled_host"],
+    disturbs=True,
+)
+def test_database_stays_alone(swarm, containers, expect):
+    """The database is alone: no more tasks of other services would come to its host either"""
+    database = swarm.service("db")
+    (task,) = swarm.running(database)
+    others = [each for each in swarm.services if each.id != database.id]
+    there = [each.name for each in containers.there(task.node) if each.id != task.container]
+    places = swarm.places_for_more(others)
+    would = [f"{name} would" for name, node in places.items() if node == task.node]
+    expect(
+        not there and not would, "nothing else", ", ".join(sorted(there) + would) or "nothing else"
+    )
 
 
 @criterion(
@@ -90,7 +151,7 @@ def test_statistics_show_health(balancer, expect):
     task="ask-how-they-are",
     points=3,
     look="/stats, while you make one instance unready; docker service logs BALANCER",
-    needs=["each_instance_gets_visitors"],
+    needs=["statistics_show_health"],
     disturbs=True,
 )
 def test_unready_instance_gets_no_visitors(balancer, expect):
@@ -124,7 +185,7 @@ def test_ready_again_gets_visitors(balancer, expect):
     task="lose-no-visitor",
     points=3,
     look="docker pause and docker unpause an instance, and docker service logs BALANCER",
-    needs=["each_instance_gets_visitors"],
+    needs=["unready_instance_gets_no_visitors"],
     disturbs=True,
 )
 def test_hanging_instance_costs_no_visitor(balancer, expect):
@@ -143,7 +204,7 @@ def test_hanging_instance_costs_no_visitor(balancer, expect):
     task="lose-no-visitor",
     points=3,
     look="docker kill an instance, and docker service logs BALANCER",
-    needs=["each_instance_gets_visitors"],
+    needs=["unready_instance_gets_no_visitors"],
     disturbs=True,
 )
 def test_dead_instance_costs_no_visitor(balancer, swarm, expect):
@@ -164,65 +225,3 @@ def test_dead_instance_costs_no_visitor(balancer, swarm, expect):
     )
     found = f"{visits.describe()}; {successor}"
     expect(healed and back and not visits.lost, "no request lost", found)
-
-
-@criterion(
-    task="set-the-database-apart",
-    points=2,
-    look="docker service inspect --pretty SERVICE, Placement; docker node inspect --pretty NODE",
-    needs=["three_instances_on_two_hosts"],
-)
-def test_database_has_a_labelled_host(swarm, expect):
-    """The database runs on the one host that has the label it asks for"""
-    service = swarm.service("db")
-    asked = constraints(service) if service else []
-    nodes = swarm.eligible_nodes(service) if service else []
-    at = [task.node for task in swarm.running(service)] if service else []
-    labels = [each for each in asked if each.startswith("node.labels.") and "!=" not in each]
-    found = (
-        f"runs on {', '.join(at) or 'no host'}, may run on {', '.join(nodes) or 'no host'}, "
-        f"asks for {', '.join(asked) or 'nothing'}"
-    )
-    expect(labels and len(nodes) == 1 and at == nodes, "one host, chosen by a label", found)
-
-
-@criterion(
-    task="set-the-database-apart",
-    points=3,
-    look="docker node ps NODE; docker service scale, of the other services",
-    needs=["database_has_a_labelled_host"],
-    disturbs=True,
-)
-def test_database_stays_alone(swarm, containers, expect):
-    """The database is alone: no more tasks of other services would come to its host either"""
-    database = swarm.service("db")
-    (task,) = swarm.running(database)
-    others = [each for each in swarm.services if each.id != database.id]
-    there = [each.name for each in containers.there(task.node) if each.id != task.container]
-    places = swarm.places_for_more(others)
-    would = [f"{name} would" for name, node in places.items() if node == task.node]
-    expect(
-        not there and not would, "nothing else", ", ".join(sorted(there) + would) or "nothing else"
-    )
-
-
-@criterion(
-    task="choose-a-platform",
-    points=2,
-    look="the reasons that answer() shows; docker volume inspect quiz",
-)
-def test_platforms_chosen_well(lab, expect):
-    """At least 4 of the 5 questions on platforms are answered well"""
-    well, found = quiz.judge("platform", lab)
-    expect(well, quiz.EXPECTED, found)
-
-
-@criterion(
-    task="choose-a-platform",
-    points=2,
-    look="the reasons that answer() shows; docker volume inspect quiz",
-)
-def test_topics_understood(lab, expect):
-    """At least 4 of the 5 questions on storage, networks, unikernels, health and next steps, too"""
-    well, found = quiz.judge("topics", lab)
-    expect(well, quiz.EXPECTED, found)

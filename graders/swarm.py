@@ -31,6 +31,7 @@ class Task:
     wanted: bool
     node: str
     container: str
+    error: str = ""
 
     @property
     def runs(self) -> bool:
@@ -92,6 +93,7 @@ class Swarm:
                 wanted=task["DesiredState"] == "running",
                 node=names.get(task.get("NodeID", ""), ""),
                 container=task["Status"].get("ContainerStatus", {}).get("ContainerID", ""),
+                error=task["Status"].get("Err", ""),
             )
             for task in service.tasks()
         ]
@@ -116,9 +118,41 @@ class Swarm:
 
     def eligible_nodes(self, service: Service) -> list[str]:
         """The hostnames of the nodes on which the service's constraints let it run."""
-        placement = service.attrs["Spec"]["TaskTemplate"].get("Placement") or {}
-        constraints = placement.get("Constraints") or []
-        return [hostname_of(n) for n in self.nodes if all(_meets(n, each) for each in constraints)]
+        asked = constraints(service)
+        return [hostname_of(n) for n in self.nodes if all(_meets(n, each) for each in asked)]
+
+    def places_for_more(self, services: list[Service]) -> dict[str, str]:
+        """Where the scheduler puts one more task of each service; "" where it finds no node.
+
+        The tasks are taken away again at once. Services that run one task a node are passed over.
+        """
+        services = [each for each in services if "Replicated" in each.attrs["Spec"]["Mode"]]
+        wanted = {each.id: replicas(each) for each in services}
+        before = {each.id: {task.id for task in self.tasks(each)} for each in services}
+
+        def added(service: Service) -> Task | None:
+            now = self.tasks(service)
+            return next((task for task in now if task.id not in before[service.id]), None)
+
+        def placed(service: Service) -> bool:
+            task = added(service)
+            return task is not None and bool(task.node or task.error)
+
+        def alive(service: Service) -> bool:
+            task = added(service)
+            return task is not None and task.state in {*UNDERWAY, "running"}
+
+        try:
+            for each in services:
+                _scale(each, wanted[each.id] + 1)
+            with suppress(TimeoutError):
+                self._wait_until(lambda: all(map(placed, services)), SETTLE)
+            return {each.name: task.node for each in services if (task := added(each))}
+        finally:
+            for each in services:
+                _scale(each, wanted[each.id])
+            with suppress(TimeoutError):
+                self._wait_until(lambda: not any(map(alive, services)), SETTLE)
 
     def kill(self, task: Task) -> None:
         """End a task's container the hard way."""
@@ -245,6 +279,29 @@ def container_spec(service: Service) -> dict[str, Any]:
 def replicas(service: Service) -> int:
     """How many tasks the service wants; one for each node counts as one."""
     return int(service.attrs["Spec"]["Mode"].get("Replicated", {}).get("Replicas", 1))
+
+
+def constraints(service: Service) -> list[str]:
+    """What the service asks of the node that runs it, such as "node.role==manager"."""
+    placement = service.attrs["Spec"]["TaskTemplate"].get("Placement") or {}
+    return list(placement.get("Constraints") or [])
+
+
+def _scale(service: Service, number: int) -> None:
+    """Not `service.scale`: that fills defaults in, for which swarm replaces all tasks."""
+    service.reload()
+    spec = service.attrs["Spec"]
+    service.client.api.update_service(
+        service.id,
+        service.version,
+        spec["TaskTemplate"],
+        spec["Name"],
+        spec["Labels"],
+        {"Replicated": {"Replicas": number}},
+        endpoint_spec=spec.get("EndpointSpec"),
+        update_config=spec.get("UpdateConfig"),
+        rollback_config=spec.get("RollbackConfig"),
+    )
 
 
 def _set_availability(node: Node, availability: str) -> None:
