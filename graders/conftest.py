@@ -12,6 +12,7 @@ from testinfra.host import Host
 
 from containers import Containers
 from images import Images
+from networks import Networks
 from swarm import Swarm
 from voting_app import VotingApp
 
@@ -36,3 +37,13 @@ def containers(
 @pytest.fixture
 def images(lab: Any, on_host: Callable[[str], Host]) -> Images:
     return Images(lab, on_host)
+
+
+@pytest.fixture
+def networks(
+    lab: Any,
+    containers: Containers,
+    on_host: Callable[[str], Host],
+    wait_until: Callable[..., Any],
+) -> Networks:
+    return Networks(lab, containers, on_host, wait_until)
