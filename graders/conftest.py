@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from balancer import Balancer
+from confinement import Confinement
+from container_logs import ContainerLogs
 from containers import Containers
 from images import Images
+from log_store import LogStore
 from networks import Networks
 from swarm import Swarm
 from voting_app import VotingApp
@@ -40,6 +44,20 @@ def images(lab: Any, on_host: Callable[[str], Host]) -> Images:
 
 
 @pytest.fixture
+def confinement(
+    containers: Containers, on_host: Callable[[str], Host], wait_until: Callable[..., Any]
+) -> Confinement:
+    return Confinement(containers, on_host, wait_until)
+
+
+@pytest.fixture
+def log_store(
+    containers: Containers, swarm: Swarm, wait_until: Callable[..., Any]
+) -> LogStore:
+    return LogStore(containers, swarm, wait_until)
+
+
+@pytest.fixture
 def networks(
     lab: Any,
     containers: Containers,
@@ -47,3 +65,24 @@ def networks(
     wait_until: Callable[..., Any],
 ) -> Networks:
     return Networks(lab, containers, on_host, wait_until)
+
+
+@pytest.fixture
+def balancer(
+    lab: Any,
+    swarm: Swarm,
+    app: VotingApp,
+    on_host: Callable[[str], Host],
+    wait_until: Callable[..., Any],
+) -> Balancer:
+    return Balancer(lab, swarm, app, on_host, wait_until)
+
+
+@pytest.fixture
+def container_logs(
+    lab: Any,
+    containers: Containers,
+    on_host: Callable[[str], Host],
+    wait_until: Callable[..., Any],
+) -> ContainerLogs:
+    return ContainerLogs(lab, containers, on_host, wait_until)
