@@ -49,7 +49,7 @@ MACHINE_IMAGES := host debian python vote redis worker postgres result
 
 .PHONY: _machine
 _machine:
-	@$(DOCKYARD) images $(MACHINE_IMAGES) > /dev/null
+	@$(DOCKYARD) images 02_clustering > /dev/null
 	@eval "$$($(DOCKYARD) env --engine)" && docker save --output .dockyard/machine-images.tar \
 	  $(MACHINE_IMAGES:%=dockyard/%:1)
 	@tests/machine/run --take .venv --take .dockyard/machine-images.tar tests/machine/prove
