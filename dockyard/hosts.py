@@ -52,6 +52,8 @@ def privileges(client: docker.DockerClient, info: dict[str, Any]) -> dict[str, A
         # root; runc opens /proc/PID/ns of another user's process.
         cap_add=["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"],
         security_opt=security,
+        # FUSE (/dev/fuse, see images/host/start-engine): storage over the network in 03_volumes.
+        device_cgroup_rules=["c 10:229 rwm"],
         # Version 1 would show, and give, the machine's whole cgroup tree otherwise.
         cgroupns="private",
         runtime=settings.host_runtime(),
