@@ -42,7 +42,7 @@ def test_database_has_a_labelled_host(swarm, expect):
     """The database runs on the one host that has the label it asks for"""
     service = swarm.service("db")
     asked = constraints(service) if service else []
-    nodes = swarm.eligible_nodes(service) if service else []
+    nodes = sorted(swarm.eligible_nodes(service)) if service else []
     at = [task.node for task in swarm.running(service)] if service else []
     labels = [each for each in asked if each.startswith("node.labels.") and "!=" not in each]
     found = (

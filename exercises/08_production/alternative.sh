@@ -19,7 +19,7 @@ create db dockyard/postgres:1 --constraint node.labels.secret==yes
 create redis dockyard/redis:1 "${elsewhere[@]}"
 create tally dockyard/worker:1 "${elsewhere[@]}"
 create board dockyard/result:1 "${elsewhere[@]}" --publish "published=5001,target=80,mode=$PUBLISH_MODE"
-create pages dockyard/vote:1 "${elsewhere[@]}" --replicas 3
+create pages dockyard/vote:1 "${elsewhere[@]}"
 
 mkdir door
 cat > door/haproxy.cfg <<'CFG'
@@ -54,7 +54,4 @@ docker build --tag our/door:1 door
 create door our/door:1 --constraint node.role==manager \
   --publish "published=5000,target=8080,mode=$PUBLISH_MODE" \
   --publish "published=8404,target=9090,mode=$PUBLISH_MODE"
-
-running() { [ "$(docker service ls --format '{{.Name}}={{.Replicas}}' | grep -cE '=(1/1|3/3)$')" = 6 ]; }
-export -f running
-timeout 120 bash -c 'until running; do read -rt 0.5 <> <(:) || true; done'
+docker service update --no-resolve-image --replicas 3 pages
