@@ -22,6 +22,7 @@ import leftovers
 from containers import PROBE_LABEL, Containers
 
 SOCKET = "/var/run/docker.sock"
+PAGE = "check-page:1"
 TRIAL = 180  # seconds for one run of the pipeline
 CALM = 5  # seconds in which the engine has removed what ran with --rm
 
@@ -106,7 +107,7 @@ class Pipeline:
         """What a plain `docker build` makes of the source, running; None: it cannot be built."""
         try:
             image, _ = self.client.images.build(
-                fileobj=_tar(self.source), custom_context=True, rm=True, forcerm=True
+                fileobj=_tar(self.source), custom_context=True, tag=PAGE, rm=True, forcerm=True
             )
         except (BuildError, APIError):
             yield None
@@ -118,8 +119,7 @@ class Pipeline:
             yield page
         finally:
             page.remove(force=True, v=True)
-            with suppress(APIError):  # it has a name by now: it is the learner's, too
-                self.client.images.remove(image.id)
+            self.client.images.remove(PAGE, force=True)
 
     def run(self, change: Files) -> Trial:
         """Run the pipeline to its end, on the source with some files changed."""

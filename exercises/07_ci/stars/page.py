@@ -2,7 +2,6 @@
 
 from flask import Flask
 from redis import Redis
-
 from stars import average
 
 app = Flask(__name__)

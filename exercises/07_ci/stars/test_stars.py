@@ -7,10 +7,10 @@ from stars import average
 
 class TestAverage(unittest.TestCase):
     def test_all_agree(self):
-        self.assertEqual(average({5: 7}), 5.0)
+        assert average({5: 7}) == 5.0
 
     def test_stars_are_weighed(self):
-        self.assertEqual(average({1: 1, 4: 3}), 3.2)
+        assert average({2: 1, 4: 3}) == 3.5
 
     def test_nobody_has_voted(self):
-        self.assertEqual(average({}), 0)
+        assert average({}) == 0
