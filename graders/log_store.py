@@ -177,9 +177,8 @@ class LogStore:
             stuck = stuck or ("" if taken else "a vote is not taken") or _writes_much(app)
         if stuck:
             part.start()  # what we broke, we mend
-        lost = [
-            number for number, voter in votes.items() if not self.record_of(VOTED.format(voter))
-        ]
+        self.record_of(VOTED.format(votes["third"]))  # lines keep their order: it comes last
+        lost = [n for n, voter in votes.items() if not self.record_of(VOTED.format(voter), 2)]
         self._outages.append(Outage(stuck, lost))
         return self._outages[0]
 
