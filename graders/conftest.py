@@ -17,7 +17,9 @@ from containers import Containers
 from images import Images
 from log_store import LogStore
 from networks import Networks
+from notes import Notes
 from swarm import Swarm
+from volumes import Volumes
 from voting_app import VotingApp
 
 
@@ -86,3 +88,15 @@ def container_logs(
     wait_until: Callable[..., Any],
 ) -> ContainerLogs:
     return ContainerLogs(lab, containers, on_host, wait_until)
+
+
+@pytest.fixture
+def notes(containers: Containers, wait_until: Callable[..., Any]) -> Notes:
+    return Notes(containers, wait_until)
+
+
+@pytest.fixture
+def volumes(
+    containers: Containers, on_host: Callable[[str], Host], wait_until: Callable[..., Any]
+) -> Volumes:
+    return Volumes(containers, on_host, wait_until)
