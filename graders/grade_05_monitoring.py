@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 
 from cadvisor import Cadvisor
-from kernel import MEBIBYTE, Kernel
+from kernel import MEBIBYTE, Kernel, Limits
 
 PARTS = ["db", "redis", "result", "vote", "worker"]
 EFFECT = 15  # seconds in which a limit shows in the figures of the last seconds
@@ -100,19 +100,23 @@ def test_figures_are_up_to_date(cadvisor, parts, expect):
 
 @criterion(
     task="watch-it",
-    points=1,
-    look="docker inspect of cAdvisor: Mounts, Privileged",
+    points=2,
+    look="docker inspect of cAdvisor: Mounts, Privileged, Memory",
     needs=["cadvisor_knows_the_parts"],
 )
-def test_cadvisor_cannot_write(containers, expect):
-    """cAdvisor has the host's folders read-only, and no privileges"""
+def test_cadvisor_does_no_harm(containers, kernel, expect):
+    """cAdvisor's mounts are read-only; it has no privileges, and 256 MiB of memory at most"""
     container = containers.playing("cadvisor")
-    mounts = container.attrs["Mounts"] if container else []
-    loose = [f"{each['Destination']} is writable" for each in mounts if each["RW"]]
-    if container and container.attrs["HostConfig"]["Privileged"]:
-        loose.append("privileged")
-    found = ", ".join(loose) or "read-only, not privileged"
-    expect(container and not loose, "read-only, not privileged", found if container else "none")
+    expect(container, "a container of cAdvisor", "none")
+    harm = [
+        f"{each['Destination']} is writable" for each in container.attrs["Mounts"] if each["RW"]
+    ]
+    if container.attrs["HostConfig"]["Privileged"]:
+        harm.append("it is privileged")
+    limits = kernel.limits(container)
+    if not _is_at_most(256, limits):
+        harm.append(f"it may use {limits}")
+    expect(not harm, "read-only mounts, no privileges, 256 MiB", ", ".join(harm) or "all of it")
 
 
 @criterion(task="look-from-both-sides", points=2, look="docker inspect inspector")
@@ -225,11 +229,14 @@ def test_memory_hog_is_contained(containers, kernel, confinement, greedy, expect
     """A memory hog in the greedy part is killed before it has 256 MiB, and the part lives on"""
     limits, pid = kernel.limits(greedy), containers.pid(greedy)
     # No hog is let loose where nothing would stop it.
-    limited = limits.memory and limits.memory <= 256 * MEBIBYTE
-    expect(limited, "256 MiB or less of memory", str(limits))
+    expect(_is_at_most(256, limits), "256 MiB or less of memory", str(limits))
     killed = confinement.memory_hog(greedy, 600)
     lives = containers.pid(greedy) == pid
     found = (
         f"the hog {'was killed' if killed else 'lived'}, the part {'lives' if lives else 'died'}"
     )
     expect(killed and lives, "the hog was killed, the part lives", found)
+
+
+def _is_at_most(mebibytes: int, limits: Limits) -> bool:
+    return limits.memory is not None and limits.memory <= mebibytes * MEBIBYTE

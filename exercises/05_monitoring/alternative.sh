@@ -2,7 +2,7 @@
 # limits, under another name; cAdvisor has another name, too, and its mounts are written out.
 python app.py
 
-docker create --name watcher --publish 8080:8080 \
+docker create --name watcher --memory 100m --publish 8080:8080 \
   --mount type=bind,source=/,target=/rootfs,readonly \
   --mount type=bind,source=/run,target=/var/run,readonly \
   --mount type=bind,source=/sys,target=/sys,readonly \
