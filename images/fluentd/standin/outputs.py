@@ -156,4 +156,4 @@ def _template(
 def _is_writable(path: Path) -> bool:
     """Whether it can be written, or made in the nearest folder that is there."""
     there = next(each for each in [path, *path.parents] if each.exists())
-    return os.access(there, os.W_OK)
+    return os.access(there, os.W_OK) and there.is_dir() != (there == path)
