@@ -68,7 +68,8 @@ def test_own_network(page, store, containers, expect):
     shared = sorted(set(networks(page)) & set(networks(store)))
     known = "known" if containers.addresses(page, store.name) else "not known"
     links = "links" if is_linked(page) or is_linked(store) else "no links"
-    found = f'both on {", ".join(shared)}, whose DNS has "{store.name}" {known}; {links}'
+    place = ", ".join(shared) or "no network"
+    found = f'both on {place}, whose DNS has "{store.name}" {known}; {links}'
     met = set(shared) - {"bridge"} and known == "known" and links == "no links"
     expect(met, "a user-defined network that knows the name, no links", found)
 

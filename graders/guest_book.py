@@ -13,7 +13,7 @@ from containers import Containers
 PORT = 8080
 ANSWER = 10  # seconds for containers that have just started to count again
 SHELLS = {"ash", "bash", "busybox", "dash", "sh", "zsh"}
-INITS = {"docker-init", "dumb-init", "tini"}
+INITS = {"catatonit", "docker-init", "dumb-init", "tini", "tini-static"}
 
 
 class GuestBook:
@@ -37,6 +37,7 @@ class GuestBook:
     def programs(self, container: Container) -> list[str]:
         """The programs that a container runs, each once, without shells and inits."""
         found = {each.program for each in self._containers.processes(container)}
+        found -= {""}  # it has ended in this moment
         return sorted({_plain(each) for each in found - SHELLS - INITS})
 
     def visit(self) -> int | None:
