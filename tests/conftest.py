@@ -16,7 +16,7 @@ with suppress(ValueError):  # not in this process's main thread
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Learners of tests; several pytest processes may run side by side.
-PREFIX = f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'gw')}-"
+PREFIX = f"test-{os.getpid()}-"
 
 
 @pytest.fixture(scope="session")
