@@ -43,10 +43,18 @@ class Images:
 
         A file that a later layer deletes is still there.
         """
-        image.reload()  # a listing does not tell the layers
-        layers = image.attrs["GraphDriver"]["Data"] or {}
-        folders = [layers.get("UpperDir", ""), *layers.get("LowerDir", "").split(":")]
-        line = f"find {shlex.join(filter(None, folders))} -type f -name {shlex.quote(name)}"
+        line = f"find {shlex.join(_layers(image))} -type f -name {shlex.quote(name)}"
+        return self._on_host(host or self.lab.hosts[0]).run(line).stdout.splitlines()
+
+    def holding(self, image: Image, text: str, host: str | None = None) -> list[str]:
+        """The files in which an image's layers hold a text, also those that a later layer deletes.
+
+        The layers that came with the lab, which are links into its store, are not looked at.
+        """
+        line = (
+            f"for layer in {shlex.join(_layers(image))}; do"
+            f' [ -L "$layer" ] || grep -rlsFe {shlex.quote(text)} "$layer"; done'
+        )
         return self._on_host(host or self.lab.hosts[0]).run(line).stdout.splitlines()
 
     def content(self, image: Image, name: str, host: str | None = None) -> str:
@@ -59,6 +67,14 @@ class Images:
 
     def _client(self, host: str | None) -> Any:
         return self.lab.client(host or self.lab.hosts[0])
+
+
+def _layers(image: Image) -> list[str]:
+    """The folders of an image's layers on its host, uppermost first."""
+    image.reload()  # a listing does not tell the layers
+    layers = image.attrs["GraphDriver"]["Data"] or {}
+    folders = [layers.get("UpperDir", ""), *layers.get("LowerDir", "").split(":")]
+    return [folder for folder in folders if folder]
 
 
 def name_of(image: Image) -> str:
