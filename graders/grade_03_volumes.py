@@ -6,7 +6,7 @@ from secrets import token_hex
 import pytest
 
 from notes import MOTTO
-from volumes import Place, describe, has_own_name, mount_at, mounts
+from volumes import Place, describe, has_own_name, mount_at
 
 NODE1, NODE2 = "node1", "node2"
 SETTINGS, RULES, SCRATCH = "/settings", "/rules.txt", "/scratch"
@@ -19,9 +19,7 @@ criterion = pytest.mark.criterion
 
 
 @criterion(
-    task="keep-the-notes",
-    points=1,
-    look="docker volume ls; docker inspect CONTAINER, Mounts",
+    task="keep-the-notes", points=1, look="docker volume ls; docker inspect CONTAINER, Mounts"
 )
 def test_notes_have_a_volume(notes, expect):
     """redis keeps its files on a volume that has a name"""
@@ -93,11 +91,7 @@ def test_desk_only_reads(containers, volumes, on_host, expect):
     expect(not writable, "only the right to read", f"desk can write {' and '.join(writable)}")
 
 
-@criterion(
-    task="mount-from-the-host",
-    points=1,
-    look="docker exec desk df -h /scratch",
-)
+@criterion(task="mount-from-the-host", points=1, look="docker exec desk df -h /scratch")
 def test_scratch_is_memory(containers, volumes, expect):
     """desk's /scratch is memory, at most 16 MB of it"""
     desk = containers.playing("desk")
@@ -106,11 +100,7 @@ def test_scratch_is_memory(containers, volumes, expect):
     expect(kind == "tmpfs" and size <= MOST, "tmpfs, at most 16 MB", found)
 
 
-@criterion(
-    task="share-a-volume",
-    points=2,
-    look="docker inspect both containers, Mounts",
-)
+@criterion(task="share-a-volume", points=2, look="docker inspect both containers, Mounts")
 def test_one_writes_one_reads(volumes, expect):
     """Two running containers share a volume: what one writes the other reads, and cannot change"""
     found = []
@@ -132,25 +122,16 @@ def test_one_writes_one_reads(volumes, expect):
     points=1,
     look="docker ps --all; docker inspect CONTAINER, HostConfig.VolumesFrom",
 )
-def test_volumes_come_from_a_data_container(containers, expect):
+def test_volumes_come_from_a_data_container(containers, volumes, expect):
     """A running container takes its volumes from a data-only container, which does not run"""
-    data = {
-        name: each
-        for each in containers.there(stopped=True)
-        for name in (each.name, each.id, each.short_id)
-        if each.status in ("created", "exited")
-        and any(mount["Type"] == "volume" for mount in mounts(each))
-    }
-    sources = {
-        each.name: [entry.split(":")[0] for entry in each.attrs["HostConfig"]["VolumesFrom"] or []]
-        for each in containers.there()
-    }
-    met = any(source in data for used in sources.values() for source in used)
-    used = [
-        f"{user} takes them from {', '.join(names)}" for user, names in sources.items() if names
-    ]
-    data_only = ", ".join(sorted({each.name for each in data.values()})) or "none"
-    found = f"{'; '.join(used) or 'nobody takes volumes from another'}; data-only: {data_only}"
+    used = {each.name: volumes.givers(each) for each in containers.there()}
+    met = any({"created", "exited"} & set(states.values()) for states in used.values())
+    found = "; ".join(
+        f"{user} takes those of {giver} ({state})"
+        for user, states in used.items()
+        for giver, state in states.items()
+    )
+    found = found or "no container takes volumes from another"
     expect(met, "a container with the volumes of one that does not run", found)
 
 
@@ -190,11 +171,7 @@ def test_notes_live_on_node2(notes, expect):
     expect(there == motto, f"the motto {motto!r}", f"{there!r}" if there else "no motto")
 
 
-@criterion(
-    task="clear-the-garbage",
-    points=1,
-    look="docker volume inspect archive",
-)
+@criterion(task="clear-the-garbage", points=1, look="docker volume inspect archive")
 def test_archive_is_kept(volumes, on_host, expect):
     """The volume archive is there, with its label and its ledger"""
     archive = volumes.volume("archive")

@@ -10,6 +10,7 @@ from secrets import token_hex
 from shlex import quote
 from typing import Any, NamedTuple
 
+from docker import DockerClient
 from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.models.volumes import Volume
@@ -45,8 +46,9 @@ class Volumes:
 
     def volume(self, name: str, host: str | None = None) -> Volume | None:
         """A volume by its name; None where there is none."""
+        client: DockerClient = self._containers.lab.client(host or self._first)
         try:
-            return self._containers.lab.client(host or self._first).volumes.get(name)
+            return client.volumes.get(name)
         except NotFound:
             return None
 
@@ -69,8 +71,15 @@ class Volumes:
         return [
             place
             for mount, place in self.mounted(host)
-            if mount["Driver"] != "local" or self.volume(mount["Name"], host).attrs["Options"]
+            if mount["Driver"] != "local" or self._options(mount["Name"], host)
         ]
+
+    def givers(self, user: Container, host: str | None = None) -> dict[str, str]:
+        """The containers from which one takes its volumes (--volumes-from), and their states."""
+        there = self._containers.there(host, stopped=True)
+        names = [each.split(":")[0] for each in user.attrs["HostConfig"]["VolumesFrom"] or []]
+        known = {name: each.status for each in there for name in (str(each.name), str(each.id))}
+        return {name: known.get(name, "gone") for name in names}
 
     def read(self, place: Place) -> str | None:
         """A file's content now; None where there is no such file."""
@@ -102,6 +111,10 @@ class Volumes:
         kind, block, blocks = done.stdout.split() if done.rc == 0 else ("none", "0", "0")
         return str(kind), int(block) * int(blocks)
 
+    def _options(self, name: str, host: str) -> dict[str, str]:
+        volume = self.volume(name, host)
+        return dict(volume.attrs["Options"] or {}) if volume else {}
+
     def _run(self, command: str, place: Place) -> Any:
         path = quote(f"/proc/{self._containers.pid(place.container)}/root{place.path}")
         # A file system on the network may have nobody who answers.
@@ -126,7 +139,9 @@ def describe(container: Container | None) -> str:
         return "no such container"
     shown = []
     for each in mounts(container):
-        what = {"bind": f"host's {each.get('Source')}", "volume": f"volume {each.get('Name')}"}
+        name = str(each.get("Name"))
+        name = name if has_own_name(each) else f"{name[:12]}… (no name of yours)"
+        what = {"bind": f"host's {each.get('Source')}", "volume": f"volume {name}"}
         right = "" if each.get("RW") else " (read-only)"
         shown.append(f"{what.get(each['Type'], each['Type'])} at {each['Destination']}{right}")
     return f"{container.name}: {', '.join(shown) or 'nothing mounted'}"
