@@ -56,6 +56,7 @@ def test_notes_outlive_redis(notes, expect):
     task="mount-from-the-host",
     points=2,
     look="on node1, put a new file in the place of /srv/settings/theme; docker exec desk cat …",
+    disturbs=True,
 )
 def test_settings_follow_the_host(containers, volumes, on_host, expect):
     """desk sees at once when a file in the host's /srv/settings is replaced"""
@@ -79,6 +80,7 @@ def test_settings_follow_the_host(containers, volumes, on_host, expect):
     points=1,
     look="docker inspect desk, Mounts; docker exec desk touch …",
     needs=["settings_follow_the_host"],
+    probe=True,
 )
 def test_desk_only_reads(containers, volumes, on_host, expect):
     """desk reads the host's /srv/rules.txt and its settings, and can change neither"""
@@ -140,6 +142,7 @@ def test_volumes_come_from_a_data_container(containers, volumes, expect):
     points=2,
     look="tar -tvf /srv/backup/notes.tar on node1; redis-cli GET motto",
     needs=["notes_have_a_volume"],
+    probe=True,
 )
 def test_backup_has_the_motto(notes, on_host, expect):
     """The backup alone is enough: a new redis with nothing but its files knows the motto"""
@@ -161,6 +164,7 @@ def test_backup_has_the_motto(notes, on_host, expect):
     points=2,
     look="docker -H … on node2: docker ps, docker volume ls, redis-cli GET motto",
     needs=["backup_has_the_motto"],
+    probe=True,
 )
 def test_notes_live_on_node2(notes, expect):
     """On node2, a redis with a named volume of its own knows the motto, too"""
@@ -200,6 +204,7 @@ def test_garbage_is_gone(containers, volumes, expect):
     task="share-between-hosts",
     points=3,
     look="docker volume inspect NAME and docker ps, on both hosts; docker logs of the server",
+    probe=True,
 )
 def test_files_cross_hosts(volumes, expect):
     """A container on each host has the same files: what either writes, the other reads"""
