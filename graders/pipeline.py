@@ -89,11 +89,8 @@ class Pipeline:
         except NotFound:
             return {}
         with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
-            return {
-                each.name.removeprefix("./"): tar.extractfile(each).read()  # type: ignore
-                for each in tar
-                if each.isfile()
-            }
+            files = [each for each in tar if each.isfile()]
+            return {each.name.removeprefix("./"): _content(tar, each) for each in files}
 
     def describe(self) -> str:
         """What there is of it, for a learner."""
@@ -244,6 +241,11 @@ def _folder(container: Container) -> str:
 def _has_ended(container: Container) -> bool:
     container.reload()
     return bool(container.status == "exited")
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    return file.read() if file else b""
 
 
 def _tar(files: Files) -> io.BytesIO:
