@@ -16,6 +16,8 @@ from docker.tls import TLSConfig
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from dockyard.settings import patience
+
 #: A question that is asked again is no news to a learner, on whose screen this would be printed.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
@@ -26,13 +28,13 @@ def connect(url: str, tls: TLSConfig | None, timeout: float) -> docker.DockerCli
     Args:
         url: as in DOCKER_HOST.
         tls: keys, for an engine that asks for them.
-        timeout: seconds for one call.
+        timeout: seconds for one call, on an ordinary machine (DOCKYARD_PATIENCE).
 
     Raises:
         DockerException, OSError: nothing answers there.
     """
     if tls is None:
-        client = docker.DockerClient(base_url=url, timeout=int(timeout))
+        client = docker.DockerClient(base_url=url, timeout=int(timeout * patience()))
         client.api.trust_env = False  # looking for proxies takes longer than the engine's answer
         return client
     client = connect_unasked(url, tls, timeout)
@@ -46,7 +48,9 @@ def connect_unasked(
     url: str, tls: TLSConfig, timeout: float, version: str = DEFAULT_DOCKER_API_VERSION
 ) -> docker.DockerClient:
     """A client for one version of the API; nothing is asked of the engine yet."""
-    client = docker.DockerClient(base_url=url, tls=tls, timeout=int(timeout), version=version)
+    client = docker.DockerClient(
+        base_url=url, tls=tls, timeout=int(timeout * patience()), version=version
+    )
     client.api.trust_env = False
     again = Retry(total=None, connect=0, read=3, status=0, other=0, allowed_methods={"GET", "HEAD"})
     client.api.mount("https://", HTTPAdapter(max_retries=again))
