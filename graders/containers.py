@@ -195,10 +195,6 @@ class Containers:
             member = tar.extractfile(tar.next() or tarfile.TarInfo())
             return member.read() if member else None
 
-    def seconds_to_stop(self, container: Container) -> float:
-        """What `docker stop` takes, with its ten seconds of patience; then it runs again."""
-        return self.stopped(container).seconds
-
     def stopped(self, container: Container, patience: int = 10) -> Stopped:
         """What comes of `docker stop --time PATIENCE`; then it runs again."""
         began = time.monotonic()
