@@ -25,6 +25,7 @@ FOLDER = "/fluentd/log"
 VOTED = "by {}"  # of a voter; the end of vote's line
 FRESH = 10  # seconds in which a line reaches the store of a collector that is there
 ARRIVE = 25  # seconds in which it also does after the collector's return: drivers try again
+RESTART = 10  # seconds for a container to start anew, also on a busy machine
 COME = 20  # seconds in which a service's only task comes and goes
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?: ?(Z|UTC|[+-]\d\d:?\d\d))?")
 UTC_SIGNS = {"Z", "UTC", "+0000", "+00:00"}
@@ -171,7 +172,7 @@ class LogStore:
         with ThreadPoolExecutor() as background, self.away():
             # In the background, for an engine that waits for the collector gives no answer.
             restart = background.submit(part.restart, timeout=1)
-            wait([restart], COME)
+            wait([restart], RESTART)
             stuck = _failure(restart, str(part.name))
             taken = all(app.cast(voter) for voter in votes.values())
             stuck = stuck or ("" if taken else "a vote is not taken") or _writes_much(app)
@@ -208,10 +209,10 @@ class LogStore:
 
 
 def _writes_much(app: VotingApp) -> str:
-    """Make vote write half a megabyte; what went wrong, or nothing."""
+    """Make vote write two megabytes, more than waits between it and a driver that waits, too."""
     url = app.lab.url(app.lab.hosts[0], app.VOTE)
-    for _ in range(70):
-        if not visit(url, **{"User-Agent": "x" * 7500}):
+    for _ in range(130):
+        if not visit(url, **{"User-Agent": "x" * 8000, "Referer": "x" * 8000}):
             return "vote answers no more after it has written some lines"
     return ""
 
@@ -219,7 +220,7 @@ def _writes_much(app: VotingApp) -> str:
 def _failure(restart: "Future[None]", name: str) -> str:
     """What went wrong when a container was started anew, or nothing."""
     if not restart.done():
-        return f"{name} neither stops nor starts"
+        return f"{name} does not start: the engine waits for the collector"
     error = restart.exception()
     if isinstance(error, APIError):
         return f"{name} does not start: {str(error.explanation)[:120]}"
