@@ -145,10 +145,10 @@ def test_pictures_can_be_read(picture: str) -> None:
 
 def test_the_start_page_leads_to_every_part() -> None:
     source = "\n".join(cell.source for cell in read("start").cells)
-    links = re.findall(r"\]\((.*?\.ipynb)\)", source)
     for exercise_id in exercise_ids():
-        assert f"{exercise_id}.ipynb" in links
-        assert f"../work/{exercise_id}/{exercise_id}.ipynb" in links
+        row = next(line for line in source.splitlines() if f"({exercise_id}.ipynb)" in line)
+        assert f"(../work/{exercise_id}/{exercise_id}.ipynb)" in row
+        assert row.endswith(f"+ {load_exercise(exercise_id).minutes} |")
 
 
 def test_kubernetes_manifest_says_the_same_as_the_stack() -> None:
