@@ -4,7 +4,7 @@ docker volume create pad
 docker create --name store --mount type=volume,source=pad,target=/data \
   dockyard/redis:1 redis-server --appendonly yes --appendfsync always
 docker start store
-until docker exec store redis-cli SET motto "slow and steady" | grep OK; do :; done
+docker exec store sh -c 'until redis-cli SET motto "slow and steady" | grep OK; do :; done'
 
 docker run --rm --mount type=bind,source=/srv,target=/host dockyard/debian:1 \
   sh -c 'mkdir -p /host/settings /host/backup && echo light > /host/settings/theme && echo "Be quiet." > /host/rules.txt'
