@@ -141,8 +141,10 @@ def serve() -> None:
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            with suppress(BrokenPipeError):  # nobody waits for the answer any more
-                answers.write(msgspec.json.encode(_answer(line)) + b"\n")
+            with suppress(KeyboardInterrupt, BrokenPipeError):  # nobody waits for the answer
+                answer = _answer(line)
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # it may be gone once it has that
+                answers.write(msgspec.json.encode(answer) + b"\n")
             os._exit(0)
         os.close(alive)  # now open in the check's process only
         # While a check runs, the one who asked for it sends nothing: he is gone, and so is
