@@ -6,7 +6,7 @@ from secrets import token_hex
 import pytest
 
 from container_logs import visit
-from log_store import ARRIVE, BUFFERS
+from log_store import ARRIVE, BUFFERS, FRESH
 from swarm import replicas
 
 PARTS = {"vote": ["vote"], "redis": ["redis"], "worker": ["worker"], "db": ["db", "postgres"]}
@@ -145,7 +145,7 @@ def test_collector_is_a_pinned_service(swarm, log_store, expect):
     eligible, running = swarm.eligible_nodes(service), len(swarm.running(service))
     found = f"{running} of {replicas(service)} run; of {len(swarm.nodes)} nodes, it may run on "
     met = replicas(service) == running == 1 and len(swarm.nodes) == 2 and eligible == ["node1"]
-    expect(met, "1 of 1 runs; of 2 nodes, it may run on node1", found + ", ".join(eligible))
+    expect(met, "1 of 1 runs; of 2 nodes, it may run on node1", found + ", ".join(sorted(eligible)))
 
 
 @criterion(
@@ -166,7 +166,7 @@ def test_host_keeps_the_records(app, log_store, containers, on_host, expect, wai
 
     owner = f"no record in {ARCHIVE}"
     with suppress(TimeoutError):
-        owner = host.run(f"stat --format %u {wait_until(files, ARRIVE)[0]}").stdout.strip()
+        owner = host.run(f"stat --format %u {wait_until(files, FRESH)[0]}").stdout.strip()
     pid = containers.pid(log_store.container)
     user = host.run(f"stat --format %u /proc/{pid}").stdout.strip()
     found = f"collector's user: {user}; file's owner: {owner}"
