@@ -53,9 +53,7 @@ def confinement(
 
 
 @pytest.fixture
-def log_store(
-    containers: Containers, swarm: Swarm, wait_until: Callable[..., Any]
-) -> LogStore:
+def log_store(containers: Containers, swarm: Swarm, wait_until: Callable[..., Any]) -> LogStore:
     return LogStore(containers, swarm, wait_until)
 
 
