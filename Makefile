@@ -87,7 +87,7 @@ lint: $(READY) ## ruff, strict types, notebooks without outputs, Dockerfiles
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/nbstripout --keep-id --verify $$(git ls-files '*.ipynb')
-	@$(BIN)/hadolint images/*/Dockerfile bench/*/Dockerfile
+	@$(BIN)/hadolint images/*/Dockerfile*
 
 lock: $(READY) ## Choose versions anew and lock them
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
