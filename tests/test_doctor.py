@@ -132,7 +132,7 @@ def test_stopped_in_the_middle_nothing_stays(
 def test_images_that_are_not_made_are_not_made_by_it(tmp_path: Path) -> None:
     for folder in ("images", "exercises"):
         shutil.copytree(settings.course_dir() / folder, tmp_path / folder)
-    with (tmp_path / "images" / "vote" / "Dockerfile").open("a") as recipe:
+    with (tmp_path / "images" / "redis" / "Dockerfile").open("a") as recipe:
         recipe.write("# changed\n")
     state = str(settings.state_dir())
     done = run("--json", DOCKYARD_COURSE=str(tmp_path), DOCKYARD_STATE=state)
