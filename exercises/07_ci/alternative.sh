@@ -2,7 +2,7 @@
 # and removed by themselves, no network of their own but one that they share, xargs instead of background jobs.
 tar -c -C "$(dirname "$(command -v hadolint)")" hadolint -C "$PWD/runner" Dockerfile |
   docker build --quiet --tag linter -
-docker create --name builder --workdir /work/stars --volume /var/run/docker.sock:/var/run/docker.sock dockyard/runner:1
+docker create --name builder --workdir /source/stars --volume /var/run/docker.sock:/var/run/docker.sock dockyard/runner:1
 docker volume create --label keep=yes images
 docker run --detach --name images --publish 127.0.0.1:5000:5000 \
   --volume images:/var/lib/docker-registry dockyard/registry:1
@@ -50,5 +50,5 @@ docker image prune --force --all --filter label=ci --filter label!=keep --filter
 docker volume prune --force --filter all=1 --filter label=ci --filter label!=keep
 END
 docker start builder
-docker cp . builder:/work/stars
+docker cp . builder:/source/stars
 docker exec builder bash pipeline.sh 2026.1
