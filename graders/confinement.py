@@ -12,6 +12,7 @@ from docker.models.containers import Container
 from testinfra.host import Host
 
 from containers import Containers
+from kernel import control_group
 
 END = 10  # seconds in which all processes of a bomb have started, or ended
 FUSE = 30  # seconds after which a bomb ends by itself, whatever happens to us
@@ -21,17 +22,11 @@ ANSWER = "/run/dockyard-bomb"
 #: File systems of the kernel's own, and memory: nothing that is written there stays.
 FLEETING = {"proc", "sysfs", "tmpfs", "devtmpfs", "devpts", "mqueue", "cgroup", "cgroup2"}
 
-# The groups for memory and for processes: one and the same in version 2. The kernel may take
-# memory back from us before it takes it from anybody else.
+# The kernel may take memory back from us before it takes it from anybody else.
 JOIN = """
-while IFS=: read -r _ names path; do
-  case ,$names, in
-    ,,) group=/sys/fs/cgroup$path; [ -f /sys/fs/cgroup/cgroup.controllers ] || continue ;;
-    *,pids,* | *,memory,*) group=/sys/fs/cgroup/$names$path ;;
-    *) continue ;;
-  esac
+for group in GROUPS; do
   echo $$ > "$group/cgroup.procs" || exit 1
-done < /proc/PID/cgroup
+done
 echo 1000 > /proc/self/oom_score_adj
 """
 # It ends by a signal or its fuse, and waits for its children: until then they count as processes.
@@ -102,7 +97,10 @@ class Confinement:
         return self._host.run(f"cat {ANSWER}").stdout.split()
 
     def _script(self, container: Container, script: str, size: int) -> str:
-        values = {"PID": self._containers.pid(container), "SIZE": size, "FUSE": FUSE}
+        pid = self._containers.pid(container)
+        # One and the same group in version 2.
+        groups = {control_group(self._host, pid, each)[0] for each in ("memory", "pids")}
+        values = {"GROUPS": " ".join(groups), "SIZE": size, "FUSE": FUSE}
         for name, value in values.items():
             script = script.replace(name, str(value))
         return script

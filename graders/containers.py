@@ -21,6 +21,8 @@ from testinfra.host import Host
 PROBE_IMAGE = "dockyard/debian:1"
 PROBE_LABEL = "dockyard.probe"
 START = 20  # seconds for a container of ours to start and end
+STEADY = 10  # seconds in which a folder can be read without one of its files growing
+EMPTY = bytes(2 * tarfile.BLOCKSIZE)  # how every whole archive ends
 RESTART = 10  # seconds in which a restart policy has to bring a container back
 
 
@@ -187,13 +189,14 @@ class Containers:
 
     def read(self, container: Container, path: str) -> bytes | None:
         """A file of a container, running or not; None where there is none."""
-        try:
-            chunks, _ = container.get_archive(path)
-        except NotFound:
-            return None
-        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
-            member = tar.extractfile(tar.next() or tarfile.TarInfo())
-            return member.read() if member else None
+        return next(iter(self.files(container, path).values()), None)
+
+    def files(self, container: Container, path: str) -> dict[str, bytes]:
+        """A container's file, or all files of a folder, by name; none where *path* is not there."""
+        taken = self._wait_until(lambda: _archive(container, path), STEADY)
+        with tarfile.open(fileobj=io.BytesIO(taken)) as tar:
+            members = {each.name: tar.extractfile(each) for each in tar if each.isfile()}
+            return {name: file.read() for name, file in members.items() if file}
 
     def stopped(self, container: Container, patience: int = 10) -> Stopped:
         """What comes of `docker stop --time PATIENCE`; then it runs again."""
@@ -222,6 +225,16 @@ class Containers:
         """Run a command of the host in the network of a container."""
         line = f"nsenter --net=/proc/{self.pid(container)}/ns/net {command}"
         return self._on_host(host or self.lab.hosts[0]).run(line)
+
+
+def _archive(container: Container, path: str) -> bytes | None:
+    """What `docker cp` gives; None where a file grew meanwhile, for there the engine breaks off."""
+    try:
+        chunks, _ = container.get_archive(path)
+    except NotFound:
+        return EMPTY
+    taken = b"".join(chunks)
+    return taken if taken.endswith(EMPTY) else None
 
 
 def _image_name(container: Container) -> str:

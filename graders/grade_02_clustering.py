@@ -77,8 +77,7 @@ def test_names_resolve_everywhere(swarm, containers, lab, expect):
 )
 def test_vote_reaches_result(app, expect):
     """A vote that is cast on one host is counted in the result"""
-    counted = app.counts_a_vote()
-    expect(counted, "the vote in the result", "counted" if counted else "not counted in 20 s")
+    app.expect_counted_vote(expect)
 
 
 @criterion(

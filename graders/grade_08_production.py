@@ -125,8 +125,7 @@ def test_vote_has_no_door_of_its_own(swarm, expect):
 )
 def test_vote_is_counted(app, expect):
     """A vote that comes through the balancer is counted in the result"""
-    counted = app.counts_a_vote()
-    expect(counted, "the vote in the result", "counted" if counted else "not counted in 20 s")
+    app.expect_counted_vote(expect)
 
 
 @criterion(

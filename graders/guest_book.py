@@ -9,6 +9,7 @@ import requests
 from docker.models.containers import Container
 
 from containers import Containers
+from networks import published
 
 PORT = 8080
 ANSWER = 10  # seconds for containers that have just started to count again
@@ -27,7 +28,7 @@ class GuestBook:
     @property
     def page(self) -> Container | None:
         """The container that publishes the page's port."""
-        return next((each for each in self._containers.there() if _publishes(each, PORT)), None)
+        return next((each for each in self._containers.there() if PORT in published(each)), None)
 
     def store_beside(self, page: Container) -> Container | None:
         """The container, other than the page's, in which redis runs."""
@@ -65,12 +66,6 @@ def is_linked(container: Container) -> bool:
     """Whether it was run with --link, on whichever network."""
     ends = container.attrs["NetworkSettings"]["Networks"].values()
     return bool(container.attrs["HostConfig"]["Links"] or any(each["Links"] for each in ends))
-
-
-def _publishes(container: Container, port: int) -> bool:
-    ports = container.attrs["NetworkSettings"]["Ports"] or {}
-    bindings = (each for some in ports.values() for each in some or [])
-    return any(each["HostPort"] == str(port) for each in bindings)
 
 
 def _plain(program: str) -> str:

@@ -49,14 +49,19 @@ class Kernel:
 
     def _read(self, container: Container, controller: str, *names: list[str]) -> str:
         """Files of a container's group, in one line: the ones of version 1, or of version 2."""
-        listed = self._host.run(f"cat /proc/{self._containers.pid(container)}/cgroup").stdout
-        groups = dict(line.split(":", 2)[1:] for line in listed.splitlines())
-        folder, version = f"{TREE}{groups.get('', '')}", 2
-        for controllers, path in groups.items():
-            if controller in controllers.split(","):
-                folder, version = f"{TREE}/{controllers}{path}", 1
+        folder, version = control_group(self._host, self._containers.pid(container), controller)
         files = " ".join(f"{folder}/{name}" for name in names[version - 1])
         return " ".join(self._host.run(f"cat {files}").stdout.split())
+
+
+def control_group(host: Host, pid: int, controller: str) -> tuple[str, int]:
+    """The folder of a process's group for a controller, and whose version (1 or 2) it is."""
+    listed = host.run(f"cat /proc/{pid}/cgroup").stdout
+    groups = dict(line.split(":", 2)[1:] for line in listed.splitlines())
+    for controllers, path in groups.items():
+        if controller in controllers.split(","):
+            return f"{TREE}/{controllers}{path}", 1
+    return f"{TREE}{groups.get('', '')}", 2
 
 
 def _number(text: str) -> int | None:

@@ -1,9 +1,7 @@
 """The collector of logs on the lab's first host, and the records that it has stored."""
 
-import io
 import json
 import re
-import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -11,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 from typing import Any, ClassVar, NamedTuple
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError
 from docker.models.containers import Container
 from docker.models.services import Service
 
 from container_logs import visit
 from containers import Containers
+from networks import published
 from swarm import Swarm
 from voting_app import VotingApp
 
@@ -90,10 +89,8 @@ class LogStore:
         """The container that collects on the first host."""
         service = self.service
         for each in self._containers.there():
-            mapped = each.attrs["NetworkSettings"]["Ports"].values()
-            published = {end["HostPort"] for ends in mapped if ends for end in ends}
             of = each.labels.get("com.docker.swarm.service.id")
-            if (service and of == service.id) or str(PORT) in published:
+            if (service and of == service.id) or PORT in published(each):
                 return each
         return None
 
@@ -138,7 +135,7 @@ class LogStore:
         """What there is in place of a record that is missed."""
         if self.container is None:
             return f"no container of node1 publishes port {PORT}"
-        waits = sum(bool(BUFFERS.search(name)) and "meta" not in name for name, _ in self._files())
+        waits = sum(bool(BUFFERS.search(name)) and "meta" not in name for name in self._files())
         count = sum(1 for _ in self.records())
         return f"{count} other records stored by {self.flavour}" + (
             f", and {waits} files in its buffer" if waits else ""
@@ -190,22 +187,13 @@ class LogStore:
             self._wait_until(lambda: bool(self.container) == bool(replicas), COME)
 
     def _lines(self) -> Iterator[tuple[str, str]]:
-        for name, content in self._files():
+        for name, content in self._files().items():
             if not BUFFERS.search(name):
                 yield from ((name, line) for line in content.decode(errors="replace").splitlines())
 
-    def _files(self) -> Iterator[tuple[str, bytes]]:
+    def _files(self) -> dict[str, bytes]:
         container = self.container
-        if container is None:
-            return
-        try:
-            chunks, _ = container.get_archive(FOLDER)
-        except NotFound:
-            return
-        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
-            for member in tar:
-                if file := tar.extractfile(member):
-                    yield member.name, file.read()
+        return self._containers.files(container, FOLDER) if container else {}
 
 
 def _writes_much(app: VotingApp) -> str:

@@ -82,15 +82,8 @@ class Pipeline:
     def source(self) -> Files:
         """The files in the runner's folder; none where there is no runner."""
         runner = self.runner
-        if runner is None:
-            return {}
-        try:
-            chunks, _ = runner.get_archive(f"{_folder(runner)}/.")
-        except NotFound:
-            return {}
-        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
-            files = [each for each in tar if each.isfile()]
-            return {each.name.removeprefix("./"): _content(tar, each) for each in files}
+        files = self._containers.files(runner, f"{_folder(runner)}/.") if runner else {}
+        return {name.removeprefix("./"): content for name, content in files.items()}
 
     def describe(self) -> str:
         """What there is of it, for a learner."""
@@ -241,11 +234,6 @@ def _folder(container: Container) -> str:
 def _has_ended(container: Container) -> bool:
     container.reload()
     return bool(container.status == "exited")
-
-
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member)
-    return file.read() if file else b""
 
 
 def _tar(files: Files) -> io.BytesIO:

@@ -67,6 +67,12 @@ class VotingApp:
             return False
         return True
 
+    def expect_counted_vote(self, expect: Callable[..., None]) -> None:
+        """Cast a vote, and expect it in the result."""
+        counted = self.counts_a_vote()
+        found = "counted" if counted else f"not counted in {COUNT} s"
+        expect(counted, "the vote in the result", found)
+
     @contextmanager
     def visitor(self, hosts: list[str] | None = None, patience: float = 2) -> Iterator["Visits"]:
         """Somebody who asks for the page all the time, and tries each host before giving up.

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import docker
 import pytest
@@ -14,6 +16,9 @@ from dockyard.lab import Lab, all_names
 # A shell that runs us in the background ignores Ctrl-C for us, and for all that tests start.
 with suppress(ValueError):  # not in this process's main thread
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Notebooks and shells find our Python and `dockyard` first, as `make lab` sees to it.
+os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 #: Learners of tests; several pytest processes may run side by side.
 PREFIX = f"test-{os.getpid()}-"

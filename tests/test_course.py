@@ -5,7 +5,6 @@ fails its criterion and no unrelated one.
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -174,12 +173,11 @@ def shell(
     shutil.copytree(lab.exercise.folder, files)
     hosts = {f"DOCKER_HOST_{host}": lab.address(host) for host in lab.hosts}
     variables = {**os.environ, **lab.environment(lab.hosts[0]), **swarm.modes(lab), **hosts}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
     def bash(script: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             ["bash", "-c", PROLOGUE + script],
-            cwd=files, env={**variables, "PATH": path}, capture_output=True, text=True, check=False,
+            cwd=files, env=variables, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     return bash

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -47,8 +46,7 @@ def run(notebook: Any, learner: str) -> None:
         kernel_name="python3",
         resources={"metadata": {"path": str(FOLDER)}},
     )
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as `make lab` sets it
-    client.execute(env={**os.environ, "PATH": path, "JUPYTERHUB_USER": learner})
+    client.execute(env={**os.environ, "JUPYTERHUB_USER": learner})
 
 
 def shown(cell: Any) -> str:

@@ -15,12 +15,13 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any, NoReturn, TypeVar
 
-import database
 import psycopg2
 from psycopg2.extensions import connection
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+import database
 
 QUEUE = "votes"
 TAKEN = "votes:taken"

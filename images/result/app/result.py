@@ -3,11 +3,12 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-import database
 import psycopg2
 from flask import Flask, Response, jsonify, make_response, render_template
 from psycopg2.errors import UndefinedTable
 from psycopg2.extensions import connection
+
+import database
 
 OPTIONS = {"a": os.environ.get("OPTION_A", "Cats"), "b": os.environ.get("OPTION_B", "Dogs")}
 PATIENCE = 0.8
