@@ -24,6 +24,19 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 PREFIX = f"test-{os.getpid()}-"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that no worker is left alone with one at the end."""
+
+    def hosts(item: pytest.Item) -> float:
+        if not item.get_closest_marker("lab"):
+            return 0
+        named = getattr(item, "callspec", None)
+        exercise_id = named.params.get("exercise_id") if named else None
+        return len(course.load_exercise(exercise_id).lab.hosts) if exercise_id else 9
+
+    items.sort(key=hosts, reverse=True)
+
+
 @pytest.fixture(scope="session")
 def outer() -> Iterator[docker.DockerClient]:
     """The outer engine; afterwards, no lab of this test process is left."""
