@@ -55,7 +55,7 @@ _machine:
 	@$(DOCKYARD) images 02_clustering > /dev/null
 	@eval "$$($(DOCKYARD) env --engine)" && docker save --output .dockyard/machine-images.tar \
 	  $(MACHINE_IMAGES:%=dockyard/%:1)
-	@tests/machine/run --take .venv --take .dockyard/machine-images.tar tests/machine/prove
+	@tests/machine/run --minutes 120 --take .venv --take .dockyard/machine-images.tar tests/machine/prove
 
 check: $(READY) ## Look at your lab: make check EX=02_clustering
 	@$(DOCKYARD) check $(or $(EX),$(error Name an exercise: make check EX=02_clustering))

@@ -76,3 +76,4 @@ def _checker_of_quiet_criteria(exercise: Exercise) -> Iterator[None]:
             os.environ.clear()
             os.environ.update(before)
         yield
+        checker.stop()  # it knows this course only

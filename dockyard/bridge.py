@@ -7,7 +7,7 @@ chains of our own, which no dockerd knows.
 """
 
 import subprocess
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, ip_interface, ip_network
 
 from dockyard.errors import EngineError
 from dockyard.settings import site
@@ -33,11 +33,17 @@ def ensure() -> str:
 
 
 def remove() -> None:
-    """Take the bridge and the rules away; those of others stay. May be called twice."""
+    """Take the rules and the bridges of all networks away; others stay. May be called twice."""
     for table, hook in (("filter", "FORWARD"), ("nat", "POSTROUTING")):
         _iptables(table, "-D", hook, "-j", _chain())
         _iptables(table, "-F", _chain())
         _iptables(table, "-X", _chain())
+    if ours := _addresses():
+        # An engine leaves the bridges of its networks to the one that comes after it.
+        for line in _run(["ip", "-4", "-o", "addr"]).stdout.splitlines():
+            _, link, _, address, *_ = line.split()
+            if link.startswith("br-") and ip_interface(address).ip in ours:
+                _run(["ip", "link", "delete", link])
     _run(["ip", "link", "delete", name()])
 
 

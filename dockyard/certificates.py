@@ -1,4 +1,7 @@
-"""Keys of a lab: an authority of its own, one certificate for its hosts, one for its learner."""
+"""Keys of a lab: an authority of its own, one certificate for its hosts, one for each client.
+
+A host that has a policy (images/gate) tells its clients apart by their certificates' names.
+"""
 
 import os
 import shutil
@@ -10,6 +13,11 @@ import trustme
 CLIENT_FILES = ["ca.pem", "cert.pem", "key.pem"]
 #: What a host's daemon.json names.
 HOST_FILES = ["ca.pem", "server-cert.pem", "server-key.pem"]
+#: Whom a policy lets do everything, and whom not; the latter's keys are in a folder of that name.
+OWNER, SUBMISSION = "dockyard", "submission"
+#: The name under which hosts know the gate of a sealed lab, and its key's file.
+GATE = "gate"
+GATE_FILES = [f"{GATE}-key.pem", f"{GATE}-cert.pem"]
 
 
 def ensure(folder: Path, hosts: list[str]) -> None:
@@ -30,18 +38,24 @@ def ensure(folder: Path, hosts: list[str]) -> None:
     authority = trustme.CA(organization_name="Dockyard lab")
     server = authority.issue_cert("127.0.0.1", "localhost", *hosts)
     # Go refuses a certificate whose list of names is empty, also a client's.
-    client = authority.issue_cert("learner@dockyard", organization_name="Dockyard lab")
+    _write(making, authority, authority.issue_cert("owner@dockyard", common_name=OWNER))
+    submission = authority.issue_cert("submission@dockyard", common_name=SUBMISSION)
+    _write(making / SUBMISSION, authority, submission)
+    _write(making, authority, server, "server-")
+    _write(making, authority, authority.issue_cert(GATE), f"{GATE}-")
+    making.rename(folder)  # whole or not at all, also when killed
+
+
+def _write(folder: Path, authority: trustme.CA, who: trustme.LeafCert, prefix: str = "") -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
     blobs = {
         "ca.pem": authority.cert_pem,
-        "server-cert.pem": server.cert_chain_pems[0],
-        "server-key.pem": server.private_key_pem,
-        "cert.pem": client.cert_chain_pems[0],
-        "key.pem": client.private_key_pem,
+        f"{prefix}cert.pem": who.cert_chain_pems[0],
+        f"{prefix}key.pem": who.private_key_pem,
     }
     for name, blob in blobs.items():
-        blob.write_to_path(str(making / name))
-        (making / name).chmod(0o600)
-    making.rename(folder)  # whole or not at all, also when killed
+        blob.write_to_path(str(folder / name))
+        (folder / name).chmod(0o600)
 
 
 def trust_variables(folder: Path) -> dict[str, str]:

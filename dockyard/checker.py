@@ -10,9 +10,9 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from select import select
 from typing import IO
 
@@ -44,11 +44,10 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Checker:
-    """The way to the process that forks checks. Started with the first check."""
+    """The way to the process that forks checks. Started with the first check; one at a time."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._one_at_a_time = threading.Lock()
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start the process, unless it runs; importing takes a second, so start early."""
@@ -82,22 +81,21 @@ class Checker:
         Raises:
             LabError: the check ended without a report; the message says why.
         """
-        with self._one_at_a_time:
-            try:
-                process = self.start()
-                assert process.stdin
-                assert process.stdout
-                process.stdin.write(msgspec.json.encode(request) + b"\n")
-                process.stdin.flush()
-                line = _line(process.stdout, timeout * patience())
-                answer = msgspec.json.decode(line, type=Answer)
-            except (OSError, msgspec.MsgspecError):
-                self.stop()
-                raise LabError("The check was ended before it had a result. Try again.") from None
-            except BaseException:  # a time-out, or Ctrl-C: its answer must not be the next one's
-                print("Ending the check; what it took away is put back.", file=sys.stderr)
-                self.stop()
-                raise
+        try:
+            process = self.start()
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write(msgspec.json.encode(request) + b"\n")
+            process.stdin.flush()
+            line = _line(process.stdout, timeout * patience())
+            answer = msgspec.json.decode(line, type=Answer)
+        except (OSError, msgspec.MsgspecError):
+            self.stop()
+            raise LabError("The check was ended before it had a result. Try again.") from None
+        except BaseException:  # a time-out, or Ctrl-C: its answer must not be the next one's
+            print("Ending the check; what it took away is put back.", file=sys.stderr)
+            self.stop()
+            raise
         if answer.report is None:
             raise LabError(answer.error)
         return answer.report
@@ -109,7 +107,23 @@ def _line(stream: IO[bytes], timeout: float) -> bytes:
     return stream.readline()
 
 
-_checker = Checker()
+_all: list[Checker] = []
+#: Those of them that nobody uses now.
+_idle: list[Checker] = []
+
+
+@contextmanager
+def _one() -> Iterator[Checker]:
+    """One for this thread."""
+    if _idle:
+        mine = _idle.pop()
+    else:
+        mine = Checker()
+        _all.append(mine)
+    try:
+        yield mine
+    finally:
+        _idle.append(mine)
 
 
 def check(exercise: Exercise, learner: str, task: str | None = None) -> reports.Report:
@@ -121,12 +135,20 @@ def check(exercise: Exercise, learner: str, task: str | None = None) -> reports.
     """
     if task is not None:
         exercise.task(task)
-    return _checker.check(Request(exercise.id, learner, task))
+    with _one() as checker:
+        return checker.check(Request(exercise.id, learner, task))
 
 
 def warm_up() -> None:
     """Start importing now, so that the first check is as quick as the others."""
-    _checker.start()
+    with _one() as checker:
+        checker.start()
+
+
+def stop() -> None:
+    """End checks that run, which put back what they took away, and what was started for others."""
+    for each in _all:
+        each.stop()
 
 
 def serve() -> None:

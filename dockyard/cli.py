@@ -287,6 +287,13 @@ def release_(folder: Path, as_json: bool) -> None:
 )
 @click.option("--learner", "learners", metavar="NAME", multiple=True, help="Only theirs.")
 @click.option("--again", is_flag=True, help="Also what is graded already.")
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(1),
+    default=os.cpu_count,
+    help="How many side by side; one for each core by default.",
+)
 @json_option
 def grade_(
     exercise: Exercise,
@@ -294,6 +301,7 @@ def grade_(
     table: Path | None,
     learners: tuple[str, ...],
     again: bool,
+    workers: int,
     as_json: bool,
 ) -> None:
     """Grade submissions, each in a fresh lab; what is graded already is not graded again."""
@@ -301,7 +309,7 @@ def grade_(
 
     if table is not None and not table.parent.is_dir():
         raise UnknownName(f'There is no folder "{table.parent}" for the grades. Nothing was done.')
-    result = grade.grade(exercise, folder, learners, again, say)
+    result = grade.grade(exercise, folder, learners, again, workers, say)
     if table is not None:
         export.write_csv(table, exercise, result.records)
     click.echo(export.to_json(result) if as_json else export.to_text(result))

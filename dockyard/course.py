@@ -24,6 +24,26 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pids: int = 2048
 
 
+class Allow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a graded lab's policy (images/gate/) allows beyond the ordinary.
+
+    Only what the exercise cannot do without: the less there is, the better a grading machine is
+    protected from a submission.
+    """
+
+    #: Paths of a host that containers may bind: "/srv/notes"; "/srv/*" for all that lies in /srv,
+    #: not below; "/srv:ro" read-only. A folder and what is in it, both: as good as root.
+    binds: list[str] = []
+    #: Linux capabilities beside Docker's default ones, such as "NET_ADMIN".
+    capabilities: list[str] = []
+    host_network: bool = False
+    host_pid: bool = False
+    #: Plugins, and volumes of their drivers. As good as root.
+    plugins: bool = False
+    #: A swarm, its services, secrets and configs.
+    swarm: bool = False
+
+
 class LabPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The lab that an exercise needs."""
 
@@ -32,6 +52,7 @@ class LabPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Ports of every host that a learner opens in a browser.
     ports: list[int] = []
     limits: Limits = Limits()
+    allow: Allow = Allow()
 
 
 class Exercise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

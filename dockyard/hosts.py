@@ -33,11 +33,15 @@ class HostSpec:
     seed: str | None
     limits: Limits
     labels: dict[str, str]
-    #: Container port → loopback port of the machine.
+    #: Container port → loopback port of the machine; none in a sealed lab.
     ports: dict[int, int]
     keys: Path
     #: What the outer engine says of itself; asked once, for the question takes 20 ms.
     engine_info: dict[str, Any]
+    #: In a sealed lab, whom the engine asks what its clients may do; None: they may do all.
+    policy: str | None = None
+    #: In a sealed lab, who answers for names that the lab does not know.
+    dns: str | None = None
 
 
 def privileges(client: docker.DockerClient, info: dict[str, Any]) -> dict[str, Any]:
@@ -87,6 +91,7 @@ def create(client: docker.DockerClient, spec: HostSpec) -> Container:
         tmpfs={"/run": "mode=755"},  # sockets and process ids of the last start must not stay
         port_bindings=published,
         network_mode=spec.network,
+        dns=[spec.dns] if spec.dns else None,
     )
     aliases = client.api.create_endpoint_config(aliases=[spec.name])
     made = client.api.create_container(
@@ -97,7 +102,10 @@ def create(client: docker.DockerClient, spec: HostSpec) -> Container:
         ports=list(spec.ports),
         volumes=["/var/lib/docker"],
         # put_archive would mount the container's file system and start a process: 40 ms each.
-        environment={"DOCKYARD_KEYS": b64encode(_keys_archive(spec.keys)).decode()},
+        environment={
+            "DOCKYARD_KEYS": b64encode(_keys_archive(spec.keys)).decode(),
+            "DOCKYARD_POLICY": spec.policy or "",
+        },
         host_config={**privileges(client, spec.engine_info), **resources},
         networking_config={"EndpointsConfig": {spec.network: aliases}},
     )

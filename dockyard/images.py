@@ -149,7 +149,7 @@ def _build(client: docker.DockerClient, wanted: Recipe, dockerfile: str, say: Sa
     output: list[str] = []
     try:
         for event in client.api.build(
-            fileobj=_context(wanted.folder),
+            fileobj=_context(wanted),
             custom_context=True,
             dockerfile=dockerfile,
             tag=wanted.tag,
@@ -170,12 +170,14 @@ def _build(client: docker.DockerClient, wanted: Recipe, dockerfile: str, say: Sa
     return client.images.get(wanted.tag)
 
 
-def _context(folder: Path) -> io.BytesIO:
-    """The folder as a tar whose bytes depend on its content only, so that caches hold."""
+def _context(wanted: Recipe) -> io.BytesIO:
+    """A recipe's files as a tar whose bytes depend on their content only, so that caches hold."""
+    files = {str(path.relative_to(wanted.folder)): path for path in wanted.folder.rglob("*")}
+    files |= {path.name: path for path in wanted.programs}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path in sorted(folder.rglob("*")):
-            info = tar.gettarinfo(path, str(path.relative_to(folder)))
+        for name, path in sorted(files.items()):
+            info = tar.gettarinfo(path, name)
             info.uid = info.gid = 0
             info.mtime = 0
             info.uname = info.gname = "root"

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import docker
 from docker.errors import APIError
 from docker.models.containers import Container
+from docker.models.images import Image
 from docker.tls import TLSConfig
 
 from dockyard import certificates, sdk, settings
@@ -82,7 +83,7 @@ class LabName:
             LEARNER_LABEL: self.learner,
         }
 
-    def filters(self) -> dict[str, str | list[str] | bool]:
+    def filters(self) -> dict[str, Any]:
         return {"label": [f"{SITE_LABEL}={settings.site()}", f"{LAB_LABEL}={self.label}"]}
 
 
@@ -93,11 +94,16 @@ class Lab:
         name: exercise and learner.
         exercise: what the lab is for.
         hosts: the hosts' names, in order.
-        ports: host → container port → loopback port of this machine.
+        ports: host → container port → loopback port of this machine; empty on the lab's own
+            network, where hosts are reached by their names.
     """
 
     def __init__(
-        self, engine: docker.DockerClient | None, exercise: Exercise, name: LabName, ports: str
+        self,
+        engine: docker.DockerClient | None,
+        exercise: Exercise,
+        name: LabName,
+        ports: str = "{}",
     ) -> None:
         self._engine = engine
         self.exercise = exercise
@@ -121,7 +127,10 @@ class Lab:
 
     def address(self, host: str) -> str:
         """The DOCKER_HOST of one host."""
-        return f"tcp://127.0.0.1:{self.ports[self.known(host)][API_PORT]}"
+        return f"tcp://{self._reached_at(self.known(host), API_PORT)}"
+
+    def _reached_at(self, host: str, port: int) -> str:
+        return f"127.0.0.1:{self.ports[host][port]}" if self.ports else f"{host}:{port}"
 
     def environment(self, host: str) -> dict[str, str]:
         """The variables that lead `docker` and the SDK to one host."""
@@ -139,17 +148,21 @@ class Lab:
         Raises:
             UnknownName: the lab has no such host, or publishes no such port.
         """
-        ports = self.ports[self.known(host)]
-        if port == API_PORT or port not in ports:
-            known = ", ".join(str(each) for each in ports if each != API_PORT)
+        if port not in self.exercise.lab.ports:
+            known = ", ".join(map(str, self.exercise.lab.ports))
             raise UnknownName(f"The lab does not publish port {port}. It publishes: {known}.")
-        return f"http://127.0.0.1:{ports[port]}"
+        return f"http://{self._reached_at(self.known(host), port)}"
 
     def client(self, host: str) -> docker.DockerClient:
         """The Docker SDK, connected to one host."""
         if host not in self._clients:
             self._clients[host] = sdk.connect_unasked(self.address(host), self._tls, CALL_TIMEOUT)
         return self._clients[host]
+
+    def image(self, tag: str) -> Image:
+        """An image of ours, as the outer engine has it: on a host, its name may mean another."""
+        assert self._engine is not None
+        return self._engine.images.get(tag)
 
     def unreachable(self, host: str) -> str:
         """The line for a person when *host* does not answer."""
@@ -173,7 +186,7 @@ class Lab:
     @cached_property
     def _tls(self) -> TLSConfig:
         ca, cert, key = (str(self.name.keys / name) for name in ("ca.pem", "cert.pem", "key.pem"))
-        # The certificate names 127.0.0.1; nobody else's would be accepted.
+        # The certificate names 127.0.0.1 and the hosts; nobody else's would be accepted.
         return TLSConfig(client_cert=(cert, key), ca_cert=ca, verify=True)
 
 
@@ -194,7 +207,8 @@ def find(engine: docker.DockerClient, exercise: Exercise, learner: str) -> Lab:
 
 def containers(engine: docker.DockerClient, name: LabName) -> dict[str, Container]:
     """The lab's hosts as the outer engine knows them, running or not."""
-    found = engine.containers.list(all=True, filters=name.filters(), ignore_removed=True)
+    filters: dict[str, Any] = {"label": [*name.filters()["label"], HOST_LABEL]}
+    found = engine.containers.list(all=True, filters=filters, ignore_removed=True)
     return {container.labels[HOST_LABEL]: container for container in found}
 
 

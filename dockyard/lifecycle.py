@@ -11,10 +11,11 @@ from docker.models.containers import Container
 from docker.models.images import Image
 from docker.models.networks import Network
 
-from dockyard import certificates, hosts, images, seed
+from dockyard import certificates, gate, hosts, images, seed
 from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError
 from dockyard.lab import (
+    HOST_LABEL,
     PORTS_LABEL,
     Lab,
     LabName,
@@ -55,10 +56,19 @@ def prepare(
     return host_image, contents, seed.ensure(engine, host_image, contents, say)
 
 
-def up(engine: docker.DockerClient, exercise: Exercise, learner: str, say: Say = quiet) -> Lab:
+def up(
+    engine: docker.DockerClient,
+    exercise: Exercise,
+    learner: str,
+    say: Say = quiet,
+    sealed: bool = False,
+) -> Lab:
     """Make sure that a learner's lab runs: make what is missing, start what has stopped.
 
     Work on hosts that run, or that had stopped, is kept.
+
+    Args:
+        sealed: for work that nobody trusts: nothing leads out of it (gate.py).
 
     Raises:
         LabError: a host does not come up; the message names it.
@@ -66,9 +76,11 @@ def up(engine: docker.DockerClient, exercise: Exercise, learner: str, say: Say =
     name = LabName(exercise.id, learner)
     host_image, contents, shared = prepare(engine, exercise, say)
     certificates.ensure(name.keys, exercise.lab.hosts)
-    network = _ensure_network(engine, exercise, name)
+    network = _ensure_network(engine, exercise, name, sealed)
     lab = Lab(engine, exercise, name, network.attrs["Labels"][PORTS_LABEL])
     there = containers(engine, name)
+    if sealed:
+        gate.ensure(engine, lab, network)
     info = engine.info()
     missing = [host for host in lab.hosts if not _runs(there.get(host))]
     if missing:
@@ -83,9 +95,11 @@ def up(engine: docker.DockerClient, exercise: Exercise, learner: str, say: Say =
             seed=shared,
             limits=exercise.lab.limits,
             labels=name.labels(),
-            ports=lab.ports[host],
+            ports={} if sealed else lab.ports[host],
             keys=name.keys,
             engine_info=info,
+            policy=gate.POLICY if sealed else None,
+            dns=gate.name_server(engine, lab) if sealed else None,
         )
         _ensure_host(engine, lab, spec, there.get(host))
         _ensure_images(engine, lab.client(host), contents)
@@ -114,16 +128,19 @@ def reset(
 
 
 def _remove_hosts(engine: docker.DockerClient, name: LabName) -> Removed:
-    there = list(containers(engine, name).values())
+    there = engine.containers.list(all=True, filters=name.filters(), ignore_removed=True)
     side_by_side(hosts.remove, there)
     volumes = engine.volumes.list(filters=name.filters())
     for volume in volumes:  # of a removal that was killed
         with contextlib.suppress(NotFound):
             volume.remove(force=True)
-    return Removed(name.label, len(there), len(there) + len(volumes), 0)
+    count = sum(HOST_LABEL in each.labels for each in there)
+    return Removed(name.label, count, count + len(volumes), 0)
 
 
-def _ensure_network(engine: docker.DockerClient, exercise: Exercise, name: LabName) -> Network:
+def _ensure_network(
+    engine: docker.DockerClient, exercise: Exercise, name: LabName, sealed: bool
+) -> Network:
     """The lab's network: made first, removed last; its label keeps the addresses over a reset."""
     for network in engine.networks.list(filters=name.filters()):
         return network
@@ -131,6 +148,8 @@ def _ensure_network(engine: docker.DockerClient, exercise: Exercise, name: LabNa
     local = iter(free_ports(len(inside) * len(exercise.lab.hosts)))
     ports = {host: {port: next(local) for port in inside} for host in exercise.lab.hosts}
     labels = {**name.labels(), PORTS_LABEL: json.dumps(ports)}
+    if sealed:
+        return gate.make_network(engine, images.ensure(engine, "host"), name.prefix, labels)
     return engine.networks.create(name.prefix, driver="bridge", labels=labels)
 
 

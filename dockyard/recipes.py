@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,21 @@ class Recipe:
         return [recipe(name) for name in re.findall(r"^FROM dockyard/(\w+):", text, re.M)]
 
     @property
+    def programs(self) -> list[Path]:
+        """What it takes from this course's Python environment: the names in `from-environment`."""
+        listed = self.folder / "from-environment"
+        names = listed.read_text().split() if listed.is_file() else []
+        return [Path(sys.executable).parent / name for name in names]
+
+    @property
     def hash(self) -> str:
         """Changes with every file of the recipe and of its parents' recipes."""
         digest = hashlib.sha256()
         for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
             mode = path.stat().st_mode & 0o111
             digest.update(f"{path.relative_to(self.folder)} {mode}\n".encode() + path.read_bytes())
+        for program in self.programs:  # large ones: their size will do
+            digest.update(f"{program.name} {program.stat().st_size}\n".encode())
         for parent in self.parents:
             digest.update(parent.hash.encode())
         return digest.hexdigest()[:16]

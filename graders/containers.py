@@ -98,7 +98,8 @@ class Containers:
         container: Container | None = None
         limits = {"mem_limit": "64m", "pids_limit": 32, "labels": {PROBE_LABEL: "1"}}
         try:
-            container = client.containers.create(image, command, **{**limits, **options})
+            ours = self.lab.image(image).id  # a learner can give another image this name
+            container = client.containers.create(ours, command, **{**limits, **options})
             container.start()
             status = int(container.wait(timeout=START)["StatusCode"])
             return Ended(status, container.logs().decode(errors="replace"))

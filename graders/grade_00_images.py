@@ -83,8 +83,8 @@ def test_own_network(page, store, containers, expect):
 def test_images_are_small(page, store, images, expect):
     """Each image is at most 3 MB larger than the one that it can build on"""
     more = {
-        page.name: images.size(images.of(page)) - images.size("dockyard/python:1"),
-        store.name: images.size(images.of(store)) - images.size("dockyard/redis:1"),
+        page.name: images.more_than("dockyard/python:1", images.of(page)),
+        store.name: images.more_than("dockyard/redis:1", images.of(store)),
     }
     found = "; ".join(f"{name}: {bytes_ / 1e6:.1f} MB more" for name, bytes_ in more.items())
     met = all(bytes_ <= ROOM for bytes_ in more.values())

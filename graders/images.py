@@ -29,10 +29,10 @@ class Images:
         except ImageNotFound:
             return None
 
-    def size(self, image: Image | str, host: str | None = None) -> int:
-        """An image's bytes, those of its base included; 0 where there is no such image."""
-        found = self.find(image, host) if isinstance(image, str) else image
-        return int(found.attrs["Size"]) if found else 0
+    def more_than(self, base: str, image: Image | None) -> int:
+        """How many bytes larger an image is than one of ours, whatever that's name means by now."""
+        ours = int(self.lab.image(base).attrs["Size"])
+        return int(image.attrs["Size"]) - ours if image else 0
 
     def of(self, container: Container, host: str | None = None) -> Image | None:
         """The image from which a container was really made, whatever its name means by now."""

@@ -168,17 +168,20 @@ def test_a_killed_engine_is_started_again() -> None:
 @needs_root
 @pytest.mark.usefixtures("second_engine")
 def test_stop_leaves_no_process_bridge_or_socket() -> None:
-    interface = Path("/sys/class/net") / bridge.name()
-    assert interface.exists()
+    network = engine.connect().networks.create("of-somebody")
+    links = [Path("/sys/class/net") / each for each in (bridge.name(), f"br-{network.id[:12]}")]
+    assert all(each.exists() for each in links)
     assert packet_filter(settings.site())
     embedded.stop()
-    assert not interface.exists()
+    assert not any(each.exists() for each in links)
     assert not packet_filter(settings.site())
     assert not embedded.run_dir().exists()
     folder = str(embedded.data_dir())
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert not [line for line in lines if folder.encode() in line]
     embedded.stop()  # twice is fine
+    engine.connect().networks.get("of-somebody")
+    assert all(each.exists() for each in links)
 
 
 @pytest.mark.lab

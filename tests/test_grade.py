@@ -162,7 +162,7 @@ def test_feedback_says_what_was_expected_and_is_harmless(
         assert text in page
     page = course.feedback("00_toy", "forged")
     assert SCRIPT not in page
-    assert "DOCKYARD_LAB_PORTS" in page
+    assert "DOCKYARD_GRADING" in page
     assert "DOCKYARD_ENGINE" not in page  # nor where the outer engine is
     assert "cell 4" in said["killed kernel"]["reason"]
     assert "cell 4" in course.feedback("00_toy", "killed kernel")

@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Collection, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,9 +17,10 @@ import docker
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
+from dockyard import checker, gate, images, lifecycle
 from dockyard import engine as engines
-from dockyard import lifecycle
-from dockyard.classroom import export, records
+from dockyard.classroom import export, records, sandbox, worker
+from dockyard.classroom.attempt import attempt
 from dockyard.classroom.records import Record, Result
 from dockyard.classroom.submissions import SetAside, Submission, find
 from dockyard.classroom.worker import Job, run
@@ -33,14 +35,16 @@ def grade(
     folder: Path,
     learners: Collection[str] = (),
     again: bool = False,
+    workers: int = 1,
     say: Say = quiet,
 ) -> Result:
-    """Grade submissions, one after the other, each in a fresh lab.
+    """Grade submissions, each in a fresh lab.
 
     Args:
         folder: with the submissions, as nbgrader lays them out.
         learners: only theirs; everyone's by default.
         again: also what is graded already.
+        workers: how many to grade side by side.
 
     Raises:
         UnknownName: there is nothing to grade.
@@ -60,7 +64,8 @@ def grade(
         known = [_known(each, made_by, again) for each in wanted]
         due = [each for each in known if isinstance(each, Job)]
         try:
-            graded = dict(_grade_all(due, say))
+            with ThreadPoolExecutor(workers) as labs:
+                graded = dict(_grade_all(due, labs, workers, say))
         except KeyboardInterrupt:
             raise LabError("Grading was ended. The same command goes on from here.") from None
         finally:
@@ -88,7 +93,10 @@ def _clean_up(say: Say) -> None:
 def _prepare(engine: docker.DockerClient, exercise: Exercise, say: Say) -> None:
     """Do once, and with progress, what each lab would otherwise do silently."""
     remove_leftovers(engine, say)
+    for name in (gate.IMAGE, sandbox.IMAGE):
+        images.ensure(engine, name, say)
     lifecycle.prepare(engine, exercise, say)
+    worker.enter(exercise)
 
 
 def _known(submission: Submission, made_by: dict[str, str], again: bool) -> Job | Record:
@@ -104,19 +112,32 @@ def _known(submission: Submission, made_by: dict[str, str], again: bool) -> Job 
     return earlier if earlier and not again and earlier.holds(job.hash, made_by) else job
 
 
-def _grade_all(jobs: list[Job], say: Say) -> Iterator[tuple[str, Record]]:
+def _grade_all(
+    jobs: list[Job], labs: Executor, workers: int, say: Say
+) -> Iterator[tuple[str, Record]]:
+    def make_attempt(request: bytes) -> bytes:
+        return labs.submit(attempt, request).result()
+
     started = time.monotonic()
-    for number, job in enumerate(jobs, 1):
-        began = time.monotonic()
-        record = run(job)
-        if record.status == "not graded":  # its process may not have come to removing the lab
-            _clean_up(say)
-        now = time.monotonic()
-        left = (now - started) / number * (len(jobs) - number)
-        line = f"[{number}/{len(jobs)}] {record.learner}: {export.outcome(record)}"
-        line += f", {now - began:.0f} s"
-        say(f"{line}, about {left / 60:.0f} min left" if number < len(jobs) else line)
-        yield record.learner, record
+    with ThreadPoolExecutor(workers) as books:
+        due = [books.submit(run, job, make_attempt) for job in jobs]
+        try:
+            for number, done in enumerate(as_completed(due), 1):
+                record = done.result()
+                say(_progress(number, len(jobs), record, time.monotonic() - started))
+                yield record.learner, record
+        except BaseException:  # Ctrl-C, or a mistake that concerns all
+            books.shutdown(wait=False, cancel_futures=True)
+            checker.stop()
+            _clean_up(say)  # those that run end with their labs
+            raise
+
+
+def _progress(number: int, of: int, record: Record, seconds: float) -> str:
+    line = f"[{number}/{of}] {record.learner}: {export.outcome(record)}"
+    line += f", {record.seconds.get('all', 0):.0f} s"
+    left = seconds / number * (of - number)
+    return f"{line}, about {left / 60:.0f} min left" if number < of else line
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from nbconvert.exporters.exporter import ResourcesDict
-from nbformat import NotebookNode, from_dict, v4
+from nbformat import NotebookNode, v4
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors.base import NbGraderPreprocessor
 
@@ -51,7 +51,6 @@ class AsText(NbGraderPreprocessor):
 
     def preprocess_cell(self, cell: NotebookNode, resources: ResourcesDict, _: int) -> Step:
         if cell.cell_type == "code":
-            cell.outputs = [shown for output in cell.outputs for shown in _as_text(output)]
             cell.metadata = {key: cell.metadata[key] for key in cell.metadata if key == "nbgrader"}
         elif cell.source.strip() and cell.source not in self._ours:
             fence = "~" * (3 + max(map(len, re.findall("~+", cell.source)), default=0))
@@ -86,16 +85,3 @@ def _metadata(notebook: Any, source: Any) -> dict[str, Any]:
 def new_cell(kind: str, source: str, metadata: dict[str, Any]) -> NotebookNode:
     make = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell}.get(kind, v4.new_raw_cell)
     return make(source, metadata=metadata)  # type: ignore[no-untyped-call,no-any-return]
-
-
-def _as_text(output: NotebookNode) -> list[NotebookNode]:
-    if output.output_type == "stream":
-        output.text = str(output.text)
-    elif output.output_type == "error":
-        output.traceback = [str(line) for line in output.traceback]
-    else:
-        text = output.data.get("text/plain", "")
-        output.data = from_dict({"text/plain": str(text)})  # type: ignore[no-untyped-call]
-        output.metadata = from_dict({})  # type: ignore[no-untyped-call]
-        return [output] if text else []
-    return [output]

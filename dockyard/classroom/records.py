@@ -92,9 +92,9 @@ def feedback_of(learner: str, exercise: str) -> Path:
     return folder() / "feedback" / learner / exercise / f"{exercise}.html"
 
 
-def scratch() -> Path:
-    """For what is of use to the submission that is being graded only."""
-    return folder() / "tmp"
+def scratch(learner: str = "") -> Path:
+    """For what is of use only while a submission is being graded."""
+    return folder() / "tmp" / learner
 
 
 def save(record: Record) -> None:

@@ -1,0 +1,44 @@
+"""The attack corpus: none of it gains a point or leaves its box, and its neighbours get theirs."""
+
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from attacks import ATTACKS, HONEST, SCRIPT, WON, Attack
+from toy_course import Course, make_toy_course
+
+SECONDS = 90  # for one submission, of which its notebook has 20, on a busy machine
+
+
+@pytest.mark.lab
+def test_no_attack_gains_anything(outer: docker.DockerClient, tmp_path: Path) -> None:
+    """One class for all: a fresh one for each would take four times as long."""
+    course = make_toy_course(tmp_path)
+    with (course.folder / "nbgrader_config.py").open("a") as config:
+        config.write("\nc.RunInLab.timeout, c.RunInLab.notebook_timeout = 5, 20\n")
+    for attack in ATTACKS:
+        course.submit("00_toy", attack.name, attack.content)
+    for name, (content, _) in HONEST.items():
+        course.submit("00_toy", name, content)
+    _, said, _ = course.grade("00_toy", "--workers", "3")
+    gains = {attack.name: gain(course, attack, said[attack.name]) for attack in ATTACKS}
+    assert {name: what for name, what in gains.items() if what} == {}
+    assert {name: said[name]["points"] for name in HONEST} == {
+        name: points for name, (_, points) in HONEST.items()
+    }
+    assert course.left_behind(outer) == []
+
+
+def gain(course: Course, attack: Attack, row: dict[str, Any]) -> str:
+    """What an attack has won, if anything."""
+    if (row["status"], row["points"]) != (attack.status, attack.points):
+        return f"{row['status']}, {row['points']} points: {row['reason']}"
+    if attack.status != "graded":
+        return ""
+    page = course.feedback("00_toy", attack.name)
+    if bad := [each for each in (WON, SCRIPT, "<img src=x") if each in page + row["reason"]]:
+        return f"{bad} on the feedback page"
+    if any(course.scores(attack.name).values()):
+        return "points in the gradebook"
+    return f"{row['seconds']['all']} s of time" if row["seconds"]["all"] > SECONDS else ""
