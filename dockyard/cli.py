@@ -322,8 +322,9 @@ def lab_() -> None:
     from dockyard import jupyter, release
 
     engine = engines.connect(say)
-    for each in all_recipes():
-        images.ensure(engine, each.name, say)
+    wanted = [name for each in map(load_exercise, exercise_ids()) for name in each.lab.images]
+    for name in dict.fromkeys(["host", *wanted]):
+        images.ensure(engine, name, say)
     for path in release.ensure_work_copy():
         say(f"Added {path.relative_to(course_dir())}")
     sys.exit(jupyter.run(say))

@@ -43,6 +43,12 @@ class Allow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: A swarm, its services, secrets and configs.
     swarm: bool = False
 
+    @property
+    def gives_hosts_away(self) -> bool:
+        """Whether a submission can become root on its lab's hosts; docs/isolation.md says how."""
+        folders = {bind.removesuffix("/*") for bind in self.binds if bind.endswith("/*")}
+        return self.plugins or self.host_pid or bool(folders & {*self.binds})
+
 
 class LabPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The lab that an exercise needs."""

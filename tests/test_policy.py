@@ -21,6 +21,7 @@ import msgspec
 import pytest
 import trustme
 
+from dockyard import settings
 from dockyard.course import Allow, exercise_ids, load_exercise
 
 GATE = Path(__file__).parent.parent / "images" / "gate"
@@ -432,6 +433,12 @@ def test_no_exercise_is_allowed_the_host(exercise_id: str) -> None:
         {"SecurityOpt": ["seccomp=unconfined"]},
     ):
         assert refusal(container(**options), allow)
+
+
+def test_the_docs_name_the_exercises_that_give_their_hosts_away() -> None:
+    away = {name for name in exercise_ids() if load_exercise(name).lab.allow.gives_hosts_away}
+    table = (settings.course_dir() / "docs" / "isolation.md").read_text().splitlines()
+    assert {line.split()[1] for line in table if "**none**" in line} == away
 
 
 def test_the_course_and_the_policy_know_the_same_allowances() -> None:

@@ -93,6 +93,11 @@ def _clean_up(say: Say) -> None:
 def _prepare(engine: docker.DockerClient, exercise: Exercise, say: Say) -> None:
     """Do once, and with progress, what each lab would otherwise do silently."""
     remove_leftovers(engine, say)
+    if exercise.lab.allow.gives_hosts_away:
+        say(
+            f'Who is graded for "{exercise.id}" can become root on the lab\'s hosts '
+            "(docs/isolation.md): do it on a machine that you can spare"
+        )
     for name in (gate.IMAGE, sandbox.IMAGE):
         images.ensure(engine, name, say)
     lifecycle.prepare(engine, exercise, say)
