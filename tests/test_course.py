@@ -158,7 +158,7 @@ def test_near_miss(
     assert done.returncode == 0, done.stdout + done.stderr
     wait_until(lambda: bash(miss.until).returncode == 0, 90, miss.until)
     with suppress(TimeoutError):  # some mistakes never come to rest
-        swarm.settle(find(outer, exercise, learner), 20)
+        swarm.settle(find(outer, exercise, learner), 60)
     report = checker.check(exercise, learner, None if whole else of_task[miss.criterion])
 
     order = [task.id for task in exercise.tasks]

@@ -165,6 +165,7 @@ def _container(engine: docker.DockerClient, lab: Lab) -> Iterator[Container]:
             mem_limit=MEMORY,
             memswap_limit=MEMORY,
             nano_cpus=10**9,
+            cpu_shares=128,  # of 1024: where cores are scarce, labs and checks come first
             pids_limit=PIDS,
             runtime=settings.host_runtime(),
             log_config=LogConfig(type="json-file", config={"max-size": "16m", "max-file": "1"}),
