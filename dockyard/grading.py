@@ -14,6 +14,7 @@ What `expect` finds untrue is the learner's; every other exception is ours, and 
 """
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Generator
 from typing import Any
@@ -30,6 +31,7 @@ from dockyard.course import Exercise, load_exercise
 from dockyard.errors import CourseError, LabError
 from dockyard.lab import Lab, containers, find
 from dockyard.report import CriterionResult, Outcome
+from dockyard.settings import state_dir
 from dockyard.shell import Shell, testinfra_host
 from dockyard.waiting import wait_until
 
@@ -93,6 +95,8 @@ def run(exercise_id: str, learner: str, task: str | None = None) -> list[Criteri
 
 def warm_up() -> None:
     """Let pytest load what it loads with its first run, before checks are forked."""
+    # Each check imports the graders anew: they are compiled once, whatever this Python's habits.
+    sys.pycache_prefix, sys.dont_write_bytecode = str(state_dir() / "compiled"), False
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     with tempfile.TemporaryDirectory() as empty:
         quietly = ["-p", "no:terminal", "-p", "no:cacheprovider"]
@@ -105,7 +109,9 @@ def _pytest(exercise: Exercise, options: list[str], plugin: "_Collector") -> Non
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     arguments = ["-c", os.devnull, "--rootdir", str(exercise.grader.parent)]
     arguments += ["--confcutdir", str(exercise.grader.parent), "-o", "python_files=grade_*.py"]
-    arguments += ["-p", "no:terminal", "-p", "no:cacheprovider", *options, str(exercise.grader)]
+    # Criteria say what they found; rewriting their asserts would cost more than most of them do.
+    arguments += ["--assert", "plain", "-p", "no:terminal", "-p", "no:cacheprovider"]
+    arguments += [*options, str(exercise.grader)]
     ended = pytest.main(arguments, plugins=[plugin])
     if ended == pytest.ExitCode.INTERRUPTED and not plugin.broken:
         raise LabError("The check was interrupted before it had a result.")

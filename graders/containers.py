@@ -11,7 +11,7 @@ import tarfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from shlex import quote
+from shlex import join, quote
 from typing import Any, NamedTuple
 
 from docker.errors import APIError, NotFound
@@ -148,12 +148,14 @@ class Containers:
 
     def names_known(self, host: str, network: str, names: list[str]) -> set[str]:
         """Which of *names* a container on *host* can resolve in *network*."""
+        look_up = "for name; do timeout 5 getent ahosts $name >/dev/null && echo $name; done; true"
+        command = ["sh", "-c", look_up, "probe", *names]
         if there := self._member(host, network):
             # Its DNS answers at once, while a container of ours would take a second to join.
-            return {name for name in names if self.addresses(there, name, host)}
-        look_up = "for name; do getent ahosts $name >/dev/null && echo $name; done; true"
-        ended = self.run(["sh", "-c", look_up, "probe", *names], host, network=network)
-        return set(ended.output.split()) & set(names)
+            output = self._inside(there, join(command), host).stdout
+        else:
+            output = self.run(command, host, network=network).output
+        return set(output.split()) & set(names)
 
     def _member(self, host: str, network: str) -> Container | None:
         """Some container on *host* that is in *network*."""
