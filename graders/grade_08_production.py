@@ -191,6 +191,7 @@ def test_hanging_instance_costs_no_visitor(balancer, expect):
     """While an instance hangs, every visitor gets the page within 5 seconds; then it comes back"""
     name, task = min(balancer.instances.items())
     with balancer.visitor() as visits:
+        balancer.enters(name, visits)  # one that is left out just now would cost nobody anything
         with balancer.hanging(task):
             left = balancer.leaves(name, visits, MOVE)
         back = balancer.enters(name, visits, MOVE)
