@@ -23,6 +23,9 @@ c.CourseDirectory.ignore = [
     "near_misses.toml",
 ]
 
+# `nbgrader collect` and formgrader's button: links in what learners hand in are not followed.
+c.ExchangeFactory.collect = "dockyard.classroom.collect.Collector"
+
 # "Run all" stops at an exception, and a learner's first look should not be a red one.
 c.ClearSolutions.code_stub = {"python": "# Your commands go here."}
 

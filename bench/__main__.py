@@ -9,7 +9,7 @@ from pathlib import Path
 
 import docker
 
-from bench import checks, commands, contents, exercises, labs
+from bench import checks, classes, commands, contents, exercises, labs
 from bench.measure import Figure
 from dockyard import engine as engines
 from dockyard.course import Exercise, load_exercise
@@ -21,6 +21,7 @@ SECTIONS: dict[str, Callable[[docker.DockerClient, Exercise], Iterator[Figure]]]
     "commands": commands.measure,
     "checks": checks.measure,
     "exercises": exercises.measure,
+    "classes": classes.measure,
 }
 EXERCISE = "02_clustering"
 RESULTS = Path(__file__).parent / "RESULTS.md"

@@ -17,7 +17,7 @@ from requests.exceptions import RequestException
 from dockyard import checker, embedded, hints, images, lab, lifecycle, report, seed, swarm
 from dockyard import engine as engines
 from dockyard.course import Exercise, exercise_ids, load_exercise
-from dockyard.errors import DockyardError, UnknownName
+from dockyard.errors import DockyardError, UnknownName, reason
 from dockyard.recipes import all_recipes, recipe
 from dockyard.settings import GRADING, course_dir, default_learner
 
@@ -31,8 +31,7 @@ class Verbs(click.Group):
         except DockyardError as error:
             _fail(str(error), error.exit_code)
         except (DockerException, RequestException, OSError) as error:
-            reason = getattr(error, "explanation", None) or error
-            _fail(f"{reason}. `dockyard doctor` looks for the cause.", 2)
+            _fail(f"{reason(error)}. `dockyard doctor` looks for the cause.", 2)
 
 
 def _fail(message: str, code: int) -> None:
@@ -268,15 +267,30 @@ def release_(folder: Path, as_json: bool) -> None:
         click.echo(f"Not overwritten, for somebody has changed it: {name}")
 
 
+@main.command("collect")
+@exercise_argument()
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@json_option
+def collect_(exercise: Exercise, source: Path | None, as_json: bool) -> None:
+    """Take in submissions from SOURCE: a learning platform's download, as a zip or a folder.
+
+    Without SOURCE, they come from nbgrader's exchange.
+    """
+    from dockyard.classroom import collect
+
+    outcomes = collect.collect(exercise, source, say)
+    click.echo(collect.to_json(outcomes) if as_json else collect.to_text(outcomes, exercise))
+    sys.exit(1 if any(each.is_doubtful for each in outcomes) else 0)
+
+
 @main.command("grade")
 @exercise_argument()
 @click.option(
     "--submissions",
     "folder",
     metavar="DIR",
-    required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="With <learner>/ID/ID.ipynb.",
+    help="With <learner>/ID/ID.ipynb; by default, what was collected.",
 )
 @click.option(
     "--csv",
@@ -292,24 +306,30 @@ def release_(folder: Path, as_json: bool) -> None:
     metavar="N",
     type=click.IntRange(1),
     default=os.cpu_count,
-    help="How many side by side; one for each core by default.",
+    help="How many side by side on this machine; one for each core by default.",
 )
+@click.option("--dask", metavar="ADDRESS", default="", help="Grade on a Dask cluster instead.")
 @json_option
 def grade_(
     exercise: Exercise,
-    folder: Path,
+    folder: Path | None,
     table: Path | None,
     learners: tuple[str, ...],
     again: bool,
     workers: int,
+    dask: str,
     as_json: bool,
 ) -> None:
     """Grade submissions, each in a fresh lab; what is graded already is not graded again."""
-    from dockyard.classroom import export, grade
+    from dockyard.classroom import export, grade, records
 
+    if folder is None:
+        folder = records.folder() / "submitted"
+        if not any(folder.glob(f"*/{exercise.id}")):
+            raise UnknownName(f"Nothing is collected yet: dockyard collect {exercise.id} SOURCE.")
     if table is not None and not table.parent.is_dir():
         raise UnknownName(f'There is no folder "{table.parent}" for the grades. Nothing was done.')
-    result = grade.grade(exercise, folder, learners, again, workers, say)
+    result = grade.grade(exercise, folder, learners, again, workers, dask, say)
     if table is not None:
         export.write_csv(table, exercise, result.records)
     click.echo(export.to_json(result) if as_json else export.to_text(result))

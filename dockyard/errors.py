@@ -35,3 +35,13 @@ class UnknownName(DockyardError):
     """A named exercise, task, host or learner does not exist."""
 
     exit_code = 1
+
+
+def reason(error: Exception) -> str:
+    """One line for what is our fault, or an engine's."""
+    said = getattr(error, "explanation", None) or error  # docker.errors.APIError's own words
+    if isinstance(error, DockyardError | OSError):
+        return str(said)
+    if type(error).__module__.split(".")[0] in ("docker", "requests"):
+        return f"an engine gave no answer: {said}"
+    return f"Dockyard is broken: {type(error).__name__}: {error}"

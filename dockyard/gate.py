@@ -16,7 +16,7 @@ from dockyard import certificates, images
 from dockyard.errors import LabError
 from dockyard.lab import Lab
 
-IMAGE = "gate"
+IMAGE, MEMORY = "gate", "128m"
 #: Where hosts ask what a submission may do. With TLS: a container that has got at a host's
 #: network could pose as the gate otherwise, and allow itself all.
 POLICY = f"https://{certificates.GATE}:8070"
@@ -110,7 +110,7 @@ def _create(engine: docker.DockerClient, lab: Lab, name: str) -> Container:
             security_opt=["no-new-privileges"],
             read_only=True,
             tmpfs={"/gate": "size=1m,mode=1777"},
-            mem_limit="128m",
+            mem_limit=MEMORY,
             pids_limit=256,
         ),
     )

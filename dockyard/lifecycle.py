@@ -187,13 +187,13 @@ def _why_not_started(spec: hosts.HostSpec, error: APIError) -> str:
 
 def _wait_until_ready(lab: Lab, spec: hosts.HostSpec, container: Container) -> None:
     def answers() -> bool:
+        container.reload()
+        if not _runs(container):
+            raise LabError(f'Lab host "{spec.name}" stopped while it started. {_log(container)}')
         try:
             return bool(lab.client(spec.name).ping())
         except (DockyardError, DockerException, OSError):
-            container.reload()
-        if not _runs(container):
-            raise LabError(f'Lab host "{spec.name}" stopped while it started. {_log(container)}')
-        return False
+            return False
 
     try:
         wait_until(answers, READY_TIMEOUT)

@@ -128,9 +128,9 @@ ATTACKS = [
     Attack("lost", "checks that are not there", notebook(cell(OPEN))),
     # To be shown as HTML in an instructor's browser.
     Attack("markdown", "a script in the instructor's browser", markdown()),
-    by_cell("html", "likewise", f"from IPython.display import HTML, Javascript, display\ndisplay(HTML({SCRIPT!r}), Javascript('1'))\nprint({SCRIPT!r})"),
-    by_cell("error", "likewise", f"raise type({SCRIPT!r}, (Exception,), {{}})({SCRIPT!r})"),
-    by_cell("mime", "likewise", f"get_ipython().display_pub.publish({{'text/plain': {SCRIPT!r}, 'image/svg+xml': {SCRIPT!r}}})"),
+    by_cell("html", "a script in the instructor's browser", f"from IPython.display import HTML, Javascript, display\ndisplay(HTML({SCRIPT!r}), Javascript('1'))\nprint({SCRIPT!r})"),
+    by_cell("error", "a script in the instructor's browser", f"raise type({SCRIPT!r}, (Exception,), {{}})({SCRIPT!r})"),
+    by_cell("mime", "a script in the instructor's browser", f"get_ipython().display_pub.publish({{'text/plain': {SCRIPT!r}, 'image/svg+xml': {SCRIPT!r}}})"),
     # To read what is not one's own.
     reach("graders", "the criteria's code", "import glob\nassert glob.glob('/**/grade_*.py', recursive=True) or glob.glob('/**/near_misses.toml', recursive=True)"),
     reach("gradebook", "points by sqlite", "import glob, sqlite3\nsqlite3.connect(glob.glob('/**/gradebook.db', recursive=True)[0]).execute('update grade set auto_score = 99')"),
@@ -167,21 +167,35 @@ ATTACKS = [
     by_cell("fork bomb", "a machine without processes", "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"),
     by_cell("memory", "a machine without memory", "hog = []\nwhile True: hog.append(bytearray(10**8))"),
     by_cell("disk", "a full disk", "for d in ('/tmp', '/submission', '/dev/shm'):\n    try:\n        f = open(d + '/x', 'wb')\n        while True: f.write(bytes(10**6))\n    except OSError as e: print(e)"),
+    engine("lab disk", "a full disk, by way of the lab", "docker run --rm dockyard/debian:1 dd if=/dev/zero of=/x bs=1M count=4000"),
     by_cell("loop", "a grader that never ends", "while True: pass"),
-    by_cell("deaf loop", "likewise", "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: time.sleep(1)"),
+    by_cell("deaf loop", "a grader that never ends", "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: time.sleep(1)"),
     by_cell("output", "a grader that drowns", "while True: print('x' * 10**5)"),
-    by_cell("display", "likewise", "from IPython.display import display\nwhile True: display({'x': 'y' * 10**5})"),
+    by_cell("display", "a grader that drowns", "from IPython.display import display\nwhile True: display({'x': 'y' * 10**5})"),
     by_cell("killed kernel", "an error in place of a zero", "import os\nos._exit(0)"),
-    by_cell("killed all", "likewise", "import os\nos.kill(-1, 9)"),
+    by_cell("killed all", "an error in place of a zero", "import os\nos.kill(-1, 9)"),
     by_cell("left behind", "work after the end", "import subprocess\nsubprocess.Popen(['sh', '-c', 'sleep 6; docker run -d --name web dockyard/debian:1 sleep 99'], start_new_session=True)"),
     by_cell("answer", "an answer of one's own",
             "import os, json\nopen('/proc/1/fd/1', 'w').write(json.dumps({'outputs': [], 'remark': 'GOT' + '-OUT', 'stopped': None, 'late': False, 'full': False, 'report': {'points': 5}}) + '\\n')\nos.kill(-1, 9)"),
     # What is no notebook.
     Attack("nested", "a reader that dies", '{"cells": ' + "[" * 100_000, "set aside", None),
-    Attack("types", "likewise", '{"cells": [{"cell_type": "code", "source": {"a": 1}}]}', "set aside", None),
-    Attack("numbers", "likewise", '{"cells": [{"cell_type": 7, "source": ""}]}', "set aside", None),
+    Attack("types", "a reader that dies", '{"cells": [{"cell_type": "code", "source": {"a": 1}}]}', "set aside", None),
+    Attack("numbers", "a reader that dies", '{"cells": [{"cell_type": 7, "source": ""}]}', "set aside", None),
     Attack("kinds", "a class that cannot be graded", json.dumps({"cells": [{"cell_type": "nonsense", "source": "x", "metadata": {}}]})),
     Attack("large", "a full disk", json.dumps(toy("#" * 60_000_000)), "set aside", None),
 ]  # fmt: skip
 
 HONEST = {"honest": (toy(RUN_WEB), 5.0), "half honest": (toy(RUN), 2.0)}
+
+
+def table() -> str:
+    """The corpus for docs/attacks.md: `python tests/attacks.py` prints it."""
+    rows = [
+        f"| {each.name} | {each.goal} | {'0 points' if each.points == 0 else each.status} |"
+        for each in ATTACKS
+    ]
+    return "\n".join(["| attack | its author wants | it ends |", "|---|---|---|", *rows])
+
+
+if __name__ == "__main__":
+    print(table())

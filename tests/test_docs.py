@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import attacks
 import pytest
 
 from dockyard import settings
@@ -27,6 +28,10 @@ def test_every_setting_is_documented() -> None:
     variables = re.findall(r"^\| (DOCKYARD_\w+)", str(settings.__doc__), re.M)
     assert variables
     assert [name for name in variables if name not in TEXT] == []
+
+
+def test_the_table_of_attacks_is_that_of_the_corpus() -> None:
+    assert attacks.table() in (ROOT / "docs" / "attacks.md").read_text()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

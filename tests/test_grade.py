@@ -195,7 +195,8 @@ def test_what_has_changed_is_graded_and_manual_points_stay(toy_course: Course) -
 def test_a_host_that_dies_is_no_zero(toy_course: Course, outer: docker.DockerClient) -> None:
     toy_course.submit("00_toy", "ann", toy(f"{RUN}\nimport time\ntime.sleep(4)"))
     process = toy_course.start("00_toy")
-    toy_course.host(outer).kill()
+    for _ in range(2):  # the first time, it is tried again
+        toy_course.host(outer).kill()
     out, _ = process.communicate()
     (row,) = json.loads(out)
     assert process.returncode == 2

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from dockyard.classroom import tampering
-from dockyard.classroom.attempt import Outcome, Request, attempt, fresh_lab
+from dockyard.classroom.attempt import Answer, Request, attempt
+from dockyard.classroom.places import Places
 from dockyard.classroom.sandbox import Limits
 from dockyard.course import exercise_ids, load_exercise
 from dockyard.lab import Lab, containers
@@ -18,9 +19,9 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture
-def sealed(outer: docker.DockerClient, learner: str) -> Iterator[Lab]:
-    with fresh_lab(outer, load_exercise("00_images"), learner) as lab:
-        yield lab
+def sealed(learner: str) -> Iterator[Lab]:
+    with Places(load_exercise("00_images"), learner).take(waiting=0) as place:
+        yield place.lab
 
 
 @pytest.mark.thorough
@@ -29,7 +30,8 @@ def test_a_solution_handed_in_gets_all_points(exercise_id: str, learner: str) ->
     cells = json.loads(load_exercise(exercise_id).notebook.read_text())["cells"]
     cells = [{**cell, "source": "".join(cell["source"])} for cell in cells]
     request = Request(exercise_id, learner, cells, {}, Limits(120, 600))
-    done = msgspec.json.decode(attempt(msgspec.json.encode(request)), type=Outcome)
+    done = msgspec.json.decode(attempt(msgspec.json.encode(request)), type=Answer).outcome
+    assert done
     assert done.report.passed, [each for each in done.report.criteria if not each.points]
     assert done.tampering == []
 

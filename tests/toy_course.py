@@ -143,10 +143,10 @@ class Course:
         things += engine.api.networks(filters=filters)
         things += engine.api.volumes(filters=filters)["Volumes"] or []
         owners = [thing["Labels"].get(LEARNER_LABEL, "") for thing in things]
-        return [name for name in owners if name.startswith(self.lab_learner())]
+        return [name for name in owners if name.startswith(self.owner())]
 
-    def lab_learner(self) -> str:
-        command = "from dockyard.classroom import records; print(records.lab_learner())"
+    def owner(self) -> str:
+        command = "from dockyard.classroom import records; print(records.owner())"
         environment = {**os.environ, "DOCKYARD_COURSE": str(self.folder)}
         return subprocess.check_output(
             [sys.executable, "-c", command], env=environment, text=True
@@ -155,13 +155,13 @@ class Course:
     def host(self, engine: docker.DockerClient) -> Container:
         """The lab host of the submission that is being graded, once it runs."""
         filters: dict[str, Any] = {"label": "dockyard.host=node1", "status": "running"}
-        mine = self.lab_learner()
+        mine = self.owner()
 
         def running() -> Container | None:
             found = engine.containers.list(filters=filters, ignore_removed=True)
             return next((c for c in found if c.labels[LEARNER_LABEL].startswith(mine)), None)
 
-        return wait_until(running, 60, "a lab host")
+        return wait_until(running, 120, "a lab host")
 
 
 def make_toy_course(folder: Path) -> Course:

@@ -5,40 +5,40 @@ course, and repeated at will: it leaves nothing behind.
 """
 
 import time
+import traceback
 from base64 import b64decode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import docker
 import msgspec
 
-from dockyard import checker, lifecycle
-from dockyard import engine as engines
-from dockyard.classroom import sandbox, tampering
+from dockyard import checker
+from dockyard.classroom import places, tampering
 from dockyard.classroom.sandbox import Limits, Output
 from dockyard.classroom.submissions import walk
 from dockyard.course import Exercise, load_exercise
-from dockyard.errors import LabError
-from dockyard.lab import Lab, LabName
+from dockyard.errors import LabError, reason
+from dockyard.picture import look
+from dockyard.picture.scene import Scene
 from dockyard.release import PRIVATE
 from dockyard.report import Report
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What to run, and for whom.
+    """What to run.
 
     Attributes:
-        learner: to whom the lab belongs; not the name that a report shows.
+        owner: what names of labs begin with; not a name that a report shows.
         files: what was handed in beside the notebook, in base64.
+        waiting: how many others will want a lab after this one.
     """
 
     exercise: str
-    learner: str
+    owner: str
     cells: list[dict[str, Any]]
     files: dict[str, str]
     limits: Limits
+    waiting: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -46,6 +46,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     Attributes:
         remark: what an instructor should know beside the points.
+        scene: what the lab's hosts ran when the notebook was done.
         tampering: how the lab's hosts were tampered with; then the points are worth nothing.
         seconds: where the time went.
     """
@@ -53,6 +54,7 @@ class Outcome(msgspec.Struct, frozen=True):
     report: Report
     outputs: list[list[Output]]
     remark: str
+    scene: Scene
     tampering: list[str]
     seconds: dict[str, float]
 
@@ -67,13 +69,24 @@ class Outcome(msgspec.Struct, frozen=True):
         return not self.report.passed and errors
 
 
-def attempt(request: bytes) -> bytes:
-    """Grade a submission as far as its lab goes.
+class Answer(msgspec.Struct, frozen=True):
+    """What came of an attempt; or why nobody knows what the submission is worth, and the log."""
 
-    Raises:
-        LabError, EngineError, …: nobody knows what it is worth.
-    """
-    asked = msgspec.json.decode(request, type=Request)
+    outcome: Outcome | None = None
+    error: str = ""
+    log: str = ""
+
+
+def attempt(request: bytes) -> bytes:
+    """Grade a submission as far as its lab goes."""
+    try:
+        answer = Answer(_attempt(msgspec.json.decode(request, type=Request)))
+    except Exception as error:
+        answer = Answer(error=reason(error), log=traceback.format_exc())
+    return msgspec.json.encode(answer)
+
+
+def _attempt(asked: Request) -> Outcome:
     exercise = load_exercise(asked.exercise)
     ours = files_beside(exercise.notebook)
     theirs = {name: b64decode(data) for name, data in asked.files.items()}
@@ -84,7 +97,7 @@ def attempt(request: bytes) -> bytes:
         if again.points > done.points:
             remark = f"Started from the exercise's own files. {again.remark}".strip()
             done = msgspec.structs.replace(again, remark=remark)
-    return msgspec.json.encode(done)
+    return done
 
 
 def files_beside(notebook: Path) -> dict[str, bytes]:
@@ -99,31 +112,20 @@ def files_beside(notebook: Path) -> dict[str, bytes]:
 
 def _in_fresh_lab(exercise: Exercise, asked: Request, files: dict[str, bytes]) -> Outcome:
     clock = Clock()
-    engine = engines.connect()
     checker.warm_up()
-    with fresh_lab(engine, exercise, asked.learner) as lab:
+    with places.of(exercise, asked.owner).take(asked.waiting) as place:
         clock.lap("lab")
-        before = tampering.look(engine, lab)
-        ran = sandbox.run(engine, lab, asked.cells, files, asked.limits)
+        ran = place.sandbox.run(asked.cells, files, asked.limits)
         clock.lap("notebook")
-        signs = tampering.signs(before, tampering.look(engine, lab))
-        report = checker.check(exercise, asked.learner)
+        after = tampering.look(place.engine, place.lab)
+        signs = tampering.signs(place.before, after)
+        scene = look(place.lab)  # before probes disturb it
+        report = checker.check(exercise, place.lab.name.learner)
         clock.lap("check")
     clock.lap("removal")
     if report.points is None and not signs:
         raise LabError(report.errors[0].found)
-    return Outcome(report, ran.outputs, ran.remark, signs, clock.seconds)
-
-
-@contextmanager
-def fresh_lab(engine: docker.DockerClient, exercise: Exercise, learner: str) -> Iterator[Lab]:
-    """A sealed lab on which nobody has worked; removed again, whatever happens."""
-    name = LabName(exercise.id, learner)
-    lifecycle.down(engine, name)  # of a run that was killed
-    try:
-        yield lifecycle.up(engine, exercise, learner, sealed=True)
-    finally:
-        lifecycle.down(engine, name)
+    return Outcome(report, ran.outputs, ran.remark, scene, signs, clock.seconds)
 
 
 class Clock:

@@ -72,12 +72,13 @@ def folder() -> Path:
     return course_dir() / "grading"
 
 
-def lab_learner(learner: str = "") -> str:
-    """To whom the lab of a submission belongs; no lab of such a name outlives a run.
+def owner() -> str:
+    """What the names of the learners begin with to whom labs of submissions belong.
 
-    Another grading folder has other names, so that two of them stay apart.
+    Nothing of such a name outlives a run. Another grading folder has another one, so that two
+    of them stay apart.
     """
-    return f"grading-{hashlib.sha256(str(folder()).encode()).hexdigest()[:6]}.{learner}"
+    return f"grading-{hashlib.sha256(str(folder()).encode()).hexdigest()[:6]}."
 
 
 def path_of(learner: str, exercise: str) -> Path:

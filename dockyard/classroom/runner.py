@@ -10,11 +10,12 @@ from nbformat import NotebookNode, v4
 from nbgrader.preprocessors.base import NbGraderPreprocessor
 from traitlets import Integer
 
-from dockyard.classroom.attempt import Outcome, Request, attempt, files_beside
-from dockyard.classroom.records import lab_learner
+from dockyard.classroom import records
+from dockyard.classroom.attempt import Answer, Request, attempt, files_beside
 from dockyard.classroom.sandbox import Limits, Output
 from dockyard.classroom.submissions import SetAside
 from dockyard.course import load_exercise
+from dockyard.errors import LabError
 
 
 class RunInLab(NbGraderPreprocessor):
@@ -22,13 +23,15 @@ class RunInLab(NbGraderPreprocessor):
 
     Raises:
         SetAside: somebody tampered with the lab.
-        LabError, EngineError, …: nobody knows what the submission is worth.
+        LabError: nobody knows what the submission is worth.
     """
 
     timeout = Integer(120, help="Seconds for one cell.").tag(config=True)
     notebook_timeout = Integer(600, help="Seconds for all cells.").tag(config=True)
     #: Here; `dockyard grade` puts its own way to a lab in this place.
     attempt: ClassVar[Any] = staticmethod(attempt)
+    #: How many submissions come after this one.
+    waiting: ClassVar[int] = 0
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, dict[str, Any]]:
         names = resources["nbgrader"]
@@ -36,19 +39,24 @@ class RunInLab(NbGraderPreprocessor):
         beside = files_beside(Path(resources["metadata"]["path"]) / exercise.notebook.name)
         request = Request(
             exercise=exercise.id,
-            learner=lab_learner(names["student"]),
+            owner=records.owner(),
             cells=nb.cells,
             files={name: b64encode(data).decode() for name, data in beside.items()},
             limits=Limits(self.timeout, self.notebook_timeout),
+            waiting=self.waiting,
         )
-        answer = self.attempt(msgspec.json.encode(request))
-        done = msgspec.json.decode(answer, type=Outcome)
+        answer = msgspec.json.decode(self.attempt(msgspec.json.encode(request)), type=Answer)
+        done = answer.outcome
+        if done is None:
+            self.log.error("%s", answer.log)
+            raise LabError(answer.error)
         if done.tampering:
             what = "; ".join(done.tampering)
             raise SetAside(f"its lab was tampered with, so nobody knows its points: {what}")
         resources["dockyard"] = {
             "report": msgspec.structs.replace(done.report, learner=names["student"]),
             "remark": done.remark,
+            "scene": done.scene,
             "seconds": done.seconds,
         }
         return _with_outputs(nb, done.outputs), resources

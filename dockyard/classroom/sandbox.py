@@ -8,13 +8,13 @@ outer engine.
 
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import docker
 import msgspec
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from docker.types import LogConfig
 from requests.exceptions import ConnectionError as NoAnswer
@@ -34,13 +34,19 @@ OUTPUT = 2_000_000
 START = 60  # seconds for the container, before the notebook's own time begins
 
 
-class Task(msgspec.Struct, frozen=True):
-    """What images/sandbox/run-notebook reads; seconds for a cell and for all, bytes of output."""
+class Setup(msgspec.Struct, frozen=True):
+    """What images/sandbox/run-notebook reads first: all that does not depend on the submission."""
 
-    cells: list[dict[str, Any]]
     files: dict[str, str]
     folder: str
     environment: dict[str, str]
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What it reads then; seconds for a cell and for all, bytes of output."""
+
+    cells: list[dict[str, Any]]
+    files: dict[str, str]
     seconds_cell: int
     seconds: int
     bytes: int = OUTPUT
@@ -86,35 +92,65 @@ class Limits(msgspec.Struct, frozen=True):
     notebook: int
 
 
-def run(
-    engine: docker.DockerClient,
-    lab: Lab,
-    cells: list[dict[str, Any]],
-    files: dict[str, bytes],
-    limits: Limits,
-) -> Executed:
-    """Execute cells beside *files*; nothing of it runs any more when this returns.
+class Sandbox:
+    """A container in which one notebook runs.
+
+    Python, nbclient and a kernel start with it, which takes a second or two; so it can be
+    started ahead of the notebook.
 
     Raises:
-        LabError: the sandbox did not start.
+        LabError: it did not start.
     """
-    inside = {f"{lab.exercise.id}/{name}": content for name, content in files.items()}
-    task = Task(
-        cells=cells,
-        files={name: b64encode(data).decode() for name, data in [*inside.items(), *_ours(lab)]},
-        folder=lab.exercise.id,
-        environment=_environment(lab),
-        seconds_cell=limits.cell,
-        seconds=limits.notebook,
-    )
-    with _container(engine, lab) as container:
-        lost = _execute(container, task) or "It ended in a way of its own; its outputs are lost."
-        answer = container.logs(stdout=True, stderr=False)
-    try:
-        said = msgspec.json.decode(answer, type=Answer)
-    except (msgspec.MsgspecError, RecursionError):
-        return Executed([], lost)
-    return Executed(said.outputs, _remark(said, task))
+
+    def __init__(self, engine: docker.DockerClient, lab: Lab) -> None:
+        self._exercise = lab.exercise.id
+        self._container = _create(engine, lab)
+        self._stream = self._container.attach_socket(params={"stdin": 1, "stream": 1})
+        setup = Setup(_coded(dict(_ours(lab))), self._exercise, _environment(lab))
+        try:
+            self._container.start()
+            self._send(setup)
+        except (APIError, OSError) as error:
+            self.remove()
+            why = getattr(error, "explanation", None) or error
+            raise LabError(f"The sandbox does not start: {why}") from None
+
+    def run(self, cells: list[dict[str, Any]], files: dict[str, bytes], limits: Limits) -> Executed:
+        """Execute cells beside *files*; nothing of it runs any more when this returns."""
+        inside = {f"{self._exercise}/{name}": content for name, content in files.items()}
+        task = Task(cells, _coded(inside), limits.cell, limits.notebook)
+        try:
+            lost = self._execute(task) or "It ended in a way of its own; its outputs are lost."
+            answer = self._container.logs(stdout=True, stderr=False)
+        finally:
+            self.remove()
+        try:
+            said = msgspec.json.decode(answer, type=Answer)
+        except (msgspec.MsgspecError, RecursionError):
+            return Executed([], lost)
+        return Executed(said.outputs, _remark(said, task))
+
+    def remove(self) -> None:
+        """End it. Does nothing where it is gone."""
+        self._stream.close()
+        with suppress(NotFound):
+            self._container.remove(force=True, v=True)
+
+    def _execute(self, task: Task) -> str:
+        """Hand the task in and wait; says why the container was stopped, if it was."""
+        try:
+            self._send(task)
+            self._container.wait(timeout=task.seconds + START * settings.patience())
+        except (ReadTimeout, NoAnswer):
+            self._container.kill()
+            return f"The notebook was ended after {task.seconds} seconds."
+        except OSError:
+            return "The notebook's process was killed."
+        return ""
+
+    def _send(self, message: Setup | Task) -> None:
+        to_stdin: Any = getattr(self._stream, "_sock", self._stream)
+        to_stdin.sendall(msgspec.json.encode(message) + b"\n")
 
 
 def _remark(said: Answer, task: Task) -> str:
@@ -127,28 +163,11 @@ def _remark(said: Answer, task: Task) -> str:
     return ""
 
 
-def _execute(container: Container, task: Task) -> str:
-    """Hand the task in and wait; says why the container was stopped, if it was."""
-    stream = container.attach_socket(params={"stdin": 1, "stream": 1})
-    try:
-        container.start()
-        to_stdin: Any = getattr(stream, "_sock", stream)
-        to_stdin.sendall(msgspec.json.encode(task) + b"\n")
-        container.wait(timeout=task.seconds + START * settings.patience())
-    except APIError as error:
-        raise LabError(f"The sandbox does not start: {error.explanation}") from None
-    except (ReadTimeout, NoAnswer):
-        container.kill()
-        return f"The notebook was ended after {task.seconds} seconds."
-    except (BrokenPipeError, ConnectionError):
-        return "The notebook's process was killed."
-    finally:
-        stream.close()
-    return ""
+def _coded(files: dict[str, bytes]) -> dict[str, str]:
+    return {name: b64encode(content).decode() for name, content in files.items()}
 
 
-@contextmanager
-def _container(engine: docker.DockerClient, lab: Lab) -> Iterator[Container]:
+def _create(engine: docker.DockerClient, lab: Lab) -> Container:
     made = engine.api.create_container(
         images.ensure(engine, IMAGE).id,
         name=f"{lab.name.prefix}-sandbox",
@@ -171,11 +190,7 @@ def _container(engine: docker.DockerClient, lab: Lab) -> Iterator[Container]:
             log_config=LogConfig(type="json-file", config={"max-size": "16m", "max-file": "1"}),
         ),
     )
-    container = engine.containers.get(made["Id"])
-    try:
-        yield container
-    finally:
-        container.remove(force=True, v=True)
+    return engine.containers.get(made["Id"])
 
 
 def _ours(lab: Lab) -> Iterator[tuple[str, bytes]]:

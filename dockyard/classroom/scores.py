@@ -11,6 +11,7 @@ from nbgrader.utils import is_solution
 from dockyard import report as reports
 from dockyard.classroom.preprocessors import Step, new_cell
 from dockyard.errors import CourseError
+from dockyard.picture import as_image
 from dockyard.report import Report
 
 #: A check cell is named after its task.
@@ -33,6 +34,7 @@ class SaveReport(SaveAutoGrades):
             )
         nb, resources = super().preprocess(nb, resources)
         nb.cells.insert(0, _headline(report, resources["dockyard"]["remark"]))
+        nb.cells.insert(1, new_cell("markdown", as_image(resources["dockyard"]["scene"]), {}))
         return nb, resources
 
     def _add_score(self, cell: NotebookNode, resources: ResourcesDict) -> None:
@@ -70,5 +72,6 @@ def _refuse_other_points(notebook: Any, report: Report) -> None:
 
 
 def _headline(report: Report, remark: str) -> NotebookNode:
-    text = f"**{reports.total(report)}**, from what the lab's hosts really did. {remark}"
+    text = f"**{reports.total(report)}**, from what the lab's hosts really did. {remark}\n\n"
+    text += "When the notebook was done, the lab was like this:"
     return new_cell("markdown", text, {})

@@ -20,14 +20,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import msgspec
-from docker.errors import DockerException
-from requests.exceptions import RequestException
 
 from dockyard.classroom import records
 from dockyard.classroom.records import Record
 from dockyard.classroom.submissions import SetAside, Submission
 from dockyard.course import Exercise
-from dockyard.errors import CourseError, DockyardError, LabError
+from dockyard.errors import CourseError, reason
 from dockyard.settings import course_dir
 
 #: Seconds for one submission. Its notebook and its check have limits of their own, below this.
@@ -45,6 +43,8 @@ class Job:
     submission: Submission
     hash: str
     made_by: dict[str, str]
+    #: How many jobs come after it.
+    waiting: int = 0
 
 
 #: Makes an attempt somewhere (attempt.py): JSON in, JSON out.
@@ -136,12 +136,8 @@ def _answer(pipe: Connection, attempt: Attempt) -> None:
         request = pipe.recv_bytes()
     except EOFError:  # it ended without
         return
-    try:
-        answer = msgspec.json.encode({"outcome": msgspec.Raw(attempt(request))})
-    except Exception as error:
-        answer = msgspec.json.encode({"error": why(error)})
     with suppress(BrokenPipeError):
-        pipe.send_bytes(answer)
+        pipe.send_bytes(attempt(request))
 
 
 def work(job: Job, pipe: Connection) -> None:
@@ -166,16 +162,9 @@ def work(job: Job, pipe: Connection) -> None:
 
 
 def _ask(pipe: Connection, request: bytes) -> bytes:
-    """Have the parent make an attempt.
-
-    Raises:
-        LabError: nobody knows what came of it.
-    """
+    """Have the parent make an attempt."""
     pipe.send_bytes(request)
-    answer = msgspec.json.decode(pipe.recv_bytes(), type=dict[str, msgspec.Raw])
-    if "error" in answer:
-        raise LabError(msgspec.json.decode(answer["error"], type=str))
-    return bytes(answer["outcome"])
+    return pipe.recv_bytes()
 
 
 def _graded(job: Job, record: Record, attempt: Attempt) -> Record:
@@ -184,6 +173,7 @@ def _graded(job: Job, record: Record, attempt: Attempt) -> Record:
 
     change = msgspec.structs.replace
     RunInLab.attempt = staticmethod(attempt)
+    RunInLab.waiting = job.waiting
     try:
         course = Course()
         found = course.autograde(job.submission)
@@ -208,11 +198,7 @@ def why(error: Exception) -> str:
 
     if isinstance(error, OperationalError):
         return f"the gradebook cannot be used: {error.orig}"
-    if isinstance(error, DockerException | RequestException):
-        return f"an engine gave no answer: {getattr(error, 'explanation', None) or error}"
-    if isinstance(error, DockyardError | OSError):
-        return str(error)
-    return f"Dockyard is broken: {type(error).__name__}: {error}"
+    return reason(error)
 
 
 def _log_to(path: Path) -> None:
