@@ -14,6 +14,7 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.models.images import Image
 from docker.types import LogConfig
+from docker.utils import parse_bytes
 
 from dockyard import certificates, settings
 from dockyard.course import Limits
@@ -42,6 +43,8 @@ class HostSpec:
     policy: str | None = None
     #: In a sealed lab, who answers for names that the lab does not know.
     dns: str | None = None
+    #: In a sealed lab, how much its engine may store, such as "1g"; None: as much as the disk has.
+    disk: str | None = None
 
 
 def privileges(client: docker.DockerClient, info: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +75,9 @@ def privileges(client: docker.DockerClient, info: dict[str, Any]) -> dict[str, A
 
 def create(client: docker.DockerClient, spec: HostSpec) -> Container:
     """Create the host's container and volume, keys inside, not started."""
-    client.volumes.create(spec.container, labels=spec.labels)
+    # A disk of limited size lies in memory: no other kind can be had on every machine.
+    room = {"type": "tmpfs", "device": "tmpfs", "o": f"size={spec.disk}"} if spec.disk else {}
+    client.volumes.create(spec.container, driver_opts=room, labels=spec.labels)
     limits = spec.limits
     binds: dict[str, Mapping[str, str]] = {
         spec.container: {"bind": "/var/lib/docker", "mode": "rw"}
@@ -82,9 +87,10 @@ def create(client: docker.DockerClient, spec: HostSpec) -> Container:
     published: dict[int | str, Any] = {
         port: ("127.0.0.1", local) for port, local in spec.ports.items()
     }
+    memory = int(parse_bytes(limits.memory) + parse_bytes(spec.disk or 0))
     resources = client.api.create_host_config(
-        mem_limit=limits.memory,
-        memswap_limit=limits.memory,  # no swap beside it
+        mem_limit=memory,
+        memswap_limit=memory,  # no swap beside it
         nano_cpus=int(min(limits.cpus, spec.engine_info["NCPU"]) * 1e9),
         pids_limit=limits.pids,
         binds=binds,

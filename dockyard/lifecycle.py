@@ -27,6 +27,8 @@ from dockyard.lab import (
 from dockyard.settings import Say, quiet
 from dockyard.waiting import wait_until
 
+#: What a sealed lab's host may store: nobody trusts what runs there not to fill the disk.
+SEALED_DISK = "1g"
 READY_TIMEOUT = 60  # seconds for a host's engine to answer, on a slow machine
 
 
@@ -100,6 +102,7 @@ def up(
             engine_info=info,
             policy=gate.POLICY if sealed else None,
             dns=gate.name_server(engine, lab) if sealed else None,
+            disk=SEALED_DISK if sealed else None,
         )
         _ensure_host(engine, lab, spec, there.get(host))
         _ensure_images(engine, lab.client(host), contents)

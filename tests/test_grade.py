@@ -14,7 +14,6 @@ import docker
 import pytest
 from toy_course import (
     OPEN,
-    ROOT,
     RUN,
     RUN_WEB,
     Course,
@@ -23,6 +22,9 @@ from toy_course import (
     make_toy_course,
     toy,
 )
+
+from dockyard import grading
+from dockyard.course import load_exercise
 
 ODD = '=1+1, "Ü" [a-z]*'
 SCRIPT = "<script>alert(1)</script>"
@@ -95,28 +97,32 @@ def toy_class(
     return Course(folder), *json.loads(done.read_text())
 
 
-def test_a_class_of_four(outer: docker.DockerClient, tmp_path: Path) -> None:
-    """The exercise itself: solved, solved up to the second task, untouched, and corrupt.
-
-    It takes longest, so it stands first.
-    """
-    course = make_real_course(tmp_path)
-    source = ROOT / "exercises" / "02_clustering" / "02_clustering.ipynb"
-    solved, half, untouched = (json.loads(source.read_text()) for _ in range(3))
-    for nb, kept in ((half, 2), (untouched, 0)):
+@pytest.mark.parametrize(
+    "exercise_id", ["00_images", pytest.param("02_clustering", marks=pytest.mark.thorough)]
+)
+def test_a_class_of_four(exercise_id: str, outer: docker.DockerClient, tmp_path: Path) -> None:
+    """An exercise itself: solved, solved up to the second task, untouched, and corrupt."""
+    course, exercise = make_real_course(tmp_path), load_exercise(exercise_id)
+    first = [task.id for task in exercise.tasks[:2]]
+    criteria = grading.criteria(exercise)
+    whole = sum(each.points for each in criteria)
+    half = sum(each.points for each in criteria if each.task in first)
+    for learner, kept in (("solved", len(exercise.tasks)), ("half", 2), ("untouched", 0)):
+        nb = json.loads(exercise.notebook.read_text())
         known = [each["metadata"].get("nbgrader", {}) for each in nb["cells"]]
         answers = [number for number, each in enumerate(known) if each.get("solution")]
         for number in answers[kept:]:
             nb["cells"][number]["source"] = ""
-    for learner, nb in (("solved", solved), ("half", half), ("untouched", untouched)):
-        course.submit("02_clustering", learner, nb)
-    course.submit("02_clustering", "corrupt", "no notebook")
-    code, said, _ = course.grade("02_clustering")
-    points = {"solved": 27, "half": 9, "untouched": 0, "corrupt": None}
+        course.submit(exercise_id, learner, nb)
+    course.submit(exercise_id, "corrupt", "no notebook")
+    code, said, _ = course.grade(exercise_id)
+    points = {"solved": whole, "half": half, "untouched": 0, "corrupt": None}
     assert {name: row["points"] for name, row in said.items()} == points
     assert code == 1
-    assert sum(course.scores("half").values()) == 9
-    assert "9 of 27 points" in course.feedback("02_clustering", "half")
+    assert sum(course.scores("half").values()) == half
+    page = course.feedback(exercise_id, "half")
+    assert f"{half:g} of {whole:g} points" in page
+    assert f'alt="{exercise.lab.hosts[0]}' in page  # the picture of the lab, in words
     assert course.left_behind(outer) == []
 
 
