@@ -22,9 +22,10 @@ import pytest
 from click.testing import CliRunner
 from toy_course import make_toy_course
 
-from dockyard.classroom import collect as collecting
-from dockyard.classroom.collect import Outcome, collect
+from dockyard.classroom import archives
+from dockyard.classroom.collect import collect
 from dockyard.classroom.submissions import SetAside, find
+from dockyard.classroom.taking import Outcome
 from dockyard.cli import main
 from dockyard.course import load_exercise
 from dockyard.errors import CourseError, UnknownName
@@ -569,13 +570,13 @@ def test_links_and_devices_in_a_folder_lead_nowhere(
 def test_a_link_that_comes_late_is_not_followed(tmp_path: Path, course: Path, swapped: str) -> None:
     """Between the look at a file and its opening, a learner may put a link in its place."""
     folder = as_folder(tmp_path / "ann", {"app/stack.yml": "a"})
-    ((name, opener),) = collecting._in_folder(folder)
-    assert collecting._read(name, opener, 9) == b"a"
+    ((name, opener),) = archives.in_folder(folder)
+    assert archives.read(name, opener, 9) == b"a"
     (folder / swapped).rename(tmp_path / "gone")
     aim = as_folder(course / "theirs", {"app/stack.yml": "secret"})
     (folder / swapped).symlink_to(aim / swapped)
     with pytest.raises(SetAside, match=r'"app/stack.yml" in it (is a link|cannot be read)'):
-        collecting._read(name, opener, 9)
+        archives.read(name, opener, 9)
 
 
 def test_twice_is_once(tmp_path: Path, course: Path) -> None:
@@ -691,13 +692,13 @@ def test_a_zip_with_a_million_entries_is_not_even_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = as_zip(tmp_path / "all", {"ann/work.zip": many(11_000)})
-    listed = collecting._in_zip
+    listed = archives.in_zip
 
     def in_zip(zipped: Path | IO[bytes]) -> object:
         assert zipped == source
         return listed(zipped)
 
-    monkeypatch.setattr(collecting, "_in_zip", in_zip)
+    monkeypatch.setattr(archives, "in_zip", in_zip)
     assert "1000 files" in take(source)["ann"].reason
 
 
