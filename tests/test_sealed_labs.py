@@ -59,6 +59,6 @@ def test_a_host_that_takes_the_gate_for_a_router_gets_nowhere(
 )
 def test_tampering_shows(outer: docker.DockerClient, sealed: Lab, command: str, sign: str) -> None:
     before = tampering.look(outer, sealed)
-    assert tampering.signs(before, tampering.look(outer, sealed)) == []
+    assert tampering.signs(outer, sealed, before) == []
     containers(outer, sealed.name)["node1"].exec_run(["sh", "-c", command])
-    wait_until(lambda: sign in tampering.signs(before, tampering.look(outer, sealed)), 10)
+    wait_until(lambda: sign in tampering.signs(outer, sealed, before), 10)

@@ -117,8 +117,7 @@ def _in_fresh_lab(exercise: Exercise, asked: Request, files: dict[str, bytes]) -
         clock.lap("lab")
         ran = place.sandbox.run(asked.cells, files, asked.limits)
         clock.lap("notebook")
-        after = tampering.look(place.engine, place.lab)
-        signs = tampering.signs(place.before, after)
+        signs = tampering.signs(place.engine, place.lab, place.before)
         scene = look(place.lab)  # before probes disturb it
         report = checker.check(exercise, place.lab.name.learner)
         clock.lap("check")
