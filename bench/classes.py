@@ -23,7 +23,7 @@ from dockyard.errors import LabError
 from dockyard.lab import all_names
 
 #: How many submissions of each kind; a kind is how many tasks it solves, or no notebook at all.
-MIX = {7: 4, 2: 8, 0: 6, None: 2}
+MIX = {7: 3, 2: 7, 0: 8, None: 2}
 SMALL, LARGE = 10, 100  # submissions that solve nothing, to see what a class's size costs
 AIM = 3  # seconds for a submission
 

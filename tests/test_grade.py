@@ -198,6 +198,25 @@ def test_what_has_changed_is_graded_and_manual_points_stay(toy_course: Course) -
     assert toy_course.rows()["ann"]["points"] == "4.5"
 
 
+def test_late_penalties_count_also_when_graded_again(toy_course: Course) -> None:
+    with (toy_course.folder / "nbgrader_config.py").open("a") as config:
+        config.write('\nc.LateSubmissionPlugin.penalty_method = "zero"\n')
+    for learner, day in (("early", 1), ("late", 3)):
+        path = toy_course.submit("00_toy", learner, toy(RUN))
+        (path.parent / "timestamp.txt").write_text(f"2026-01-0{day} 00:00:00 UTC")
+    toy_course.grade("00_toy")
+    assert {name: row["points"] for name, row in toy_course.rows().items()} == {
+        "early": "2",
+        "late": "2",
+    }
+    with sqlite3.connect(toy_course.grading / "gradebook.db") as database:
+        database.execute("update assignment set duedate = '2026-01-02 00:00:00.000000'")
+    for _ in range(2):
+        toy_course.grade("00_toy", "--again")
+        points = {name: row["points"] for name, row in toy_course.rows().items()}
+        assert points == {"early": "2", "late": "0"}
+
+
 def test_a_host_that_dies_is_no_zero(toy_course: Course, outer: docker.DockerClient) -> None:
     toy_course.submit("00_toy", "ann", toy(f"{RUN}\nimport time\ntime.sleep(4)"))
     process = toy_course.start("00_toy")

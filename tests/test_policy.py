@@ -402,7 +402,7 @@ NEEDS: list[tuple[str, Request]] = [
         ),
     ),
     ("05_monitoring", container(PidMode="host", CapAdd=["SYS_PTRACE"])),
-    ("06_logging", container(Binds=["/srv:/srv"])),
+    ("06_logging", container(Binds=["/srv/logs:/logs"])),
     ("06_logging", service(Mounts=[mounted(Source="/srv/logs")])),
     ("07_ci", SOCKET),
     ("08_production", service()),
