@@ -14,6 +14,8 @@ COLOURS: dict[Outcome, str] = {
     "blocked": "#6e7781",
     "error": "#9a6700",
 }
+#: Pages of others, such as formgrader, have no room between the cells of a table.
+CELL = '<td style="padding:2px 8px;text-align:left;vertical-align:top">'
 
 
 class CriterionResult(msgspec.Struct, frozen=True):
@@ -113,9 +115,8 @@ def to_html(report: Report) -> str:
         )
         sign = f'<span style="color:{COLOURS[each.outcome]}">{SIGNS[each.outcome]}</span>'
         rows.append(
-            f"<tr><td>{sign} {each.outcome}</td>"
-            f'<td style="text-align:left">{escape(each.title)}{details}</td>'
-            f"<td>{each.points:g}/{each.max_points:g}</td></tr>"
+            f"<tr>{CELL}{sign} {each.outcome}</td>{CELL}{escape(each.title)}{details}</td>"
+            f"{CELL}{each.points:g}/{each.max_points:g}</td></tr>"
         )
     return f"<table>{''.join(rows)}</table><p><b>{escape(total(report))}</b></p>"
 

@@ -65,7 +65,7 @@ ALONE = {"none": "no network", "host": "the host's own network", "container": "{
 def as_image(scene: Scene) -> str:
     """The picture as an element of HTML. In an image, an SVG can neither run nor load anything."""
     source = f"data:image/svg+xml;base64,{b64encode(draw(scene).encode()).decode()}"
-    image = Element("img", alt=describe(scene), src=source, style="max-width:100%")
+    image = Element("img", alt=describe(scene), src=source, style="max-width:100%;border:0")
     return tostring(image, "unicode")
 
 
