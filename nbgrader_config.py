@@ -24,7 +24,7 @@ c.CourseDirectory.ignore = [
 ]
 
 # `nbgrader collect` and formgrader's button: links in what learners hand in are not followed.
-c.ExchangeFactory.collect = "dockyard.classroom.exchange.Collector"
+c.ExchangeFactory.collect = "dockyard.classroom.intake.exchange.Collector"
 
 # "Run all" stops at an exception, and a learner's first look should not be a red one.
 c.ClearSolutions.code_stub = {"python": "# Your commands go here."}

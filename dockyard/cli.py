@@ -276,7 +276,7 @@ def collect_(exercise: Exercise, source: Path | None, as_json: bool) -> None:
 
     Without SOURCE, they come from nbgrader's exchange.
     """
-    from dockyard.classroom import collect
+    from dockyard.classroom.intake import collect
 
     outcomes = collect.collect(exercise, source, say)
     click.echo(collect.to_json(outcomes) if as_json else collect.to_text(outcomes, exercise))

@@ -22,10 +22,10 @@ import pytest
 from click.testing import CliRunner
 from toy_course import make_toy_course
 
-from dockyard.classroom import archives
-from dockyard.classroom.collect import collect
+from dockyard.classroom.intake import archives
+from dockyard.classroom.intake.collect import collect
+from dockyard.classroom.intake.taking import Outcome
 from dockyard.classroom.submissions import SetAside, find
-from dockyard.classroom.taking import Outcome
 from dockyard.cli import main
 from dockyard.course import load_exercise
 from dockyard.errors import CourseError, UnknownName

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from nbgrader.utils import parse_utc
 
-from dockyard.classroom.archives import Open
+from dockyard.classroom.intake.archives import Open
 from dockyard.classroom.submissions import is_usable
 from dockyard.course import exercise_ids
 from dockyard.errors import CourseError

@@ -16,10 +16,10 @@ from nbgrader.exchange import ExchangeError
 from nbgrader.exchange.default import ExchangeCollect
 
 from dockyard.classroom import records
-from dockyard.classroom.archives import in_folder, open_in, shown
+from dockyard.classroom.intake.archives import in_folder, open_in, shown
+from dockyard.classroom.intake.taking import STAMP, Outcome, take
+from dockyard.classroom.intake.uploads import Upload, is_learner
 from dockyard.classroom.submissions import MAX_FILES, walk
-from dockyard.classroom.taking import STAMP, Outcome, take
-from dockyard.classroom.uploads import Upload, is_learner
 from dockyard.errors import UnknownName
 
 

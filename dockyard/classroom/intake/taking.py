@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from dockyard.classroom.archives import checked, read, read_all, shown, unzipped
+from dockyard.classroom.intake.archives import checked, read, read_all, shown, unzipped
+from dockyard.classroom.intake.uploads import Upload, time_of
 from dockyard.classroom.submissions import MAX_BYTES, SetAside, walk
-from dockyard.classroom.uploads import Upload, time_of
 from dockyard.course import exercise_ids
 from dockyard.settings import course_dir
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import get_args
 
 from dockyard.classroom import records
-from dockyard.classroom.archives import in_folder, in_zip, shown
-from dockyard.classroom.exchange import from_exchange
-from dockyard.classroom.taking import Outcome, Status, take
-from dockyard.classroom.uploads import by_learner
+from dockyard.classroom.intake.archives import in_folder, in_zip, shown
+from dockyard.classroom.intake.exchange import from_exchange
+from dockyard.classroom.intake.taking import Outcome, Status, take
+from dockyard.classroom.intake.uploads import by_learner
 from dockyard.course import Exercise
 from dockyard.errors import LabError, UnknownName
 from dockyard.settings import Say, quiet
