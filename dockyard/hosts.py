@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from docker.models.images import Image
 from docker.types import LogConfig
@@ -18,9 +18,12 @@ from docker.utils import parse_bytes
 
 from dockyard import certificates, settings
 from dockyard.course import Limits
+from dockyard.waiting import wait_until
 
 API_PORT = 2376
 TLS_FOLDER = "/etc/docker/tls"
+CONFLICT = 409  # the engine's answer when a removal is in progress already
+REMOVAL_TIMEOUT = 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,33 @@ def create(client: docker.DockerClient, spec: HostSpec) -> Container:
 
 
 def remove(container: Container) -> None:
-    """Remove a host with everything that was stored on it. Does nothing where it is gone."""
+    """Remove a host with everything that was stored on it. Does nothing where it is gone.
+
+    Another process may be removing it as well: then both are done when it is gone.
+
+    Raises:
+        TimeoutError: the other one does not come to its end.
+    """
     client = container.client
     assert client is not None
-    with suppress(NotFound):
+    try:
         container.remove(force=True, v=True)
+    except NotFound:
+        pass
+    except APIError as error:
+        if error.status_code != CONFLICT:
+            raise
+        wait_until(lambda: _is_gone(container), REMOVAL_TIMEOUT, f'"{container.name}" to go')
     with suppress(NotFound):
         client.volumes.get(str(container.name)).remove()
+
+
+def _is_gone(container: Container) -> bool:
+    try:
+        container.reload()
+    except NotFound:
+        return True
+    return False
 
 
 def _seccomp_profile() -> str:

@@ -16,7 +16,7 @@ import requests
 from dockyard import lifecycle
 from dockyard.course import load_exercise
 from dockyard.errors import LabError
-from dockyard.lab import Lab, LabName, containers, free_ports
+from dockyard.lab import Lab, LabName, containers, free_ports, side_by_side
 
 pytestmark = pytest.mark.lab
 
@@ -121,6 +121,15 @@ def test_down_twice(outer: docker.DockerClient, fresh_lab: Callable[[str], Lab])
     again = lifecycle.down(outer, lab.name)
     assert (again.hosts, again.volumes, again.networks) == (0, 0, 0)
     assert not lab.name.keys.exists()
+
+
+def test_two_remove_one_lab_at_once(
+    outer: docker.DockerClient, fresh_lab: Callable[[str], Lab]
+) -> None:
+    lab = fresh_lab(ID)
+    side_by_side(lambda _: lifecycle.down(outer, lab.name), range(4))
+    again = lifecycle.down(outer, lab.name)
+    assert (again.hosts, again.volumes, again.networks) == (0, 0, 0)
 
 
 def test_a_killed_host_comes_back_with_its_work(
