@@ -34,6 +34,8 @@ class Request(msgspec.Struct, frozen=True):
     learner: str
     #: Only this task's criteria, and those that they need.
     task: str | None = None
+    #: Without the criteria that take something away for a moment.
+    gently: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -126,8 +128,13 @@ def _one() -> Iterator[Checker]:
         _idle.append(mine)
 
 
-def check(exercise: Exercise, learner: str, task: str | None = None) -> reports.Report:
+def check(
+    exercise: Exercise, learner: str, task: str | None = None, gently: bool = False
+) -> reports.Report:
     """Look at a learner's lab for an exercise, or for one task of it.
+
+    Args:
+        gently: take nothing away, not even for a moment; criteria that would are skipped.
 
     Raises:
         UnknownName: the exercise has no such task.
@@ -136,7 +143,7 @@ def check(exercise: Exercise, learner: str, task: str | None = None) -> reports.
     if task is not None:
         exercise.task(task)
     with _one() as checker:
-        return checker.check(Request(exercise.id, learner, task))
+        return checker.check(Request(exercise.id, learner, task, gently))
 
 
 def warm_up() -> None:
@@ -186,7 +193,7 @@ def _answer(line: bytes) -> Answer:
     try:
         request = msgspec.json.decode(line, type=Request)
         started = time.monotonic()
-        criteria = grading.run(request.exercise, request.learner, request.task)
+        criteria = grading.run(request.exercise, request.learner, request.task, request.gently)
         seconds = time.monotonic() - started
         return Answer(reports.make(request.exercise, request.learner, criteria, seconds))
     except DockyardError as error:

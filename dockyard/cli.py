@@ -18,6 +18,7 @@ from dockyard import checker, embedded, hints, images, lab, lifecycle, report, s
 from dockyard import engine as engines
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.errors import DockyardError, UnknownName, reason
+from dockyard.plural import counted
 from dockyard.recipes import all_recipes, recipe
 from dockyard.settings import GRADING, course_dir, default_learner
 
@@ -262,7 +263,8 @@ def release_(folder: Path, as_json: bool) -> None:
     if as_json:
         _print_json({"folder": str(folder), "written": kit.written, "kept": kit.kept})
         return
-    click.echo(f'{len(kit.written)} files written to "{folder}". Learners run `make lab` in it.')
+    written = counted(len(kit.written), "file")
+    click.echo(f'{written} written to "{folder}". Learners run `make lab` in it.')
     for name in kit.kept:
         click.echo(f"Not overwritten, for somebody has changed it: {name}")
 

@@ -84,17 +84,22 @@ def stop(say: Say = quiet) -> None:
             os.kill(pid, signal.SIGKILL)
     _stop_orphan("containerd", _containerd_pid_file())
     bridge.remove()
-    shutil.rmtree(run_dir(), ignore_errors=True)
+    _remove_folder(run_dir())
 
 
 def remove(say: Say = quiet) -> None:
     """Stop the engine and delete all that it stored."""
     stop(say)
+    _remove_folder(data_dir())
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove it with what an engine left mounted there: a killed one all, any one a netns."""
     for mount in reversed(Path("/proc/mounts").read_text().splitlines()):
         where = mount.split()[1]
-        if where.startswith(f"{data_dir()}/"):  # what a killed engine left mounted
+        if where.startswith(f"{folder}/"):
             subprocess.run(["umount", "--lazy", where], capture_output=True, check=False)
-    shutil.rmtree(data_dir(), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def log_tail(lines: int = 15) -> str:

@@ -35,6 +35,9 @@ from dockyard.settings import state_dir
 from dockyard.shell import Shell, testinfra_host
 from dockyard.waiting import wait_until
 
+#: What a gentle look says of criteria that it does not try.
+SKIPPED = "takes something away for a moment, so it is tried only when you press Check"
+
 
 class Criterion(msgspec.Struct, frozen=True):
     """What a grader says of one of its tests."""
@@ -76,11 +79,14 @@ def criteria(exercise: Exercise) -> list[Criterion]:
     return collector.criteria
 
 
-def run(exercise_id: str, learner: str, task: str | None = None) -> list[CriterionResult]:
+def run(
+    exercise_id: str, learner: str, task: str | None = None, gently: bool = False
+) -> list[CriterionResult]:
     """Look at a lab.
 
     Args:
         task: look at this task's criteria only.
+        gently: take nothing away; criteria that would are skipped.
 
     Raises:
         UnknownName, EngineError, LabError: there is no lab to look at.
@@ -88,7 +94,7 @@ def run(exercise_id: str, learner: str, task: str | None = None) -> list[Criteri
     """
     exercise = load_exercise(exercise_id)
     outer = engine.connect()
-    grader = _Grader(exercise, outer, find(outer, exercise, learner), task)
+    grader = _Grader(exercise, outer, find(outer, exercise, learner), task, gently)
     _pytest(exercise, [], grader)
     return [each for each in grader.results.values() if task in (None, each.task)]
 
@@ -151,13 +157,19 @@ class _Grader(_Collector):
     """A pytest plugin that looks at one lab and keeps every criterion's outcome."""
 
     def __init__(
-        self, exercise: Exercise, outer: docker.DockerClient, lab: Lab, task: str | None
+        self,
+        exercise: Exercise,
+        outer: docker.DockerClient,
+        lab: Lab,
+        task: str | None,
+        gently: bool,
     ) -> None:
         super().__init__(exercise)
         self.results: dict[str, CriterionResult] = {}
         self._outer = outer
         self._lab = lab
         self._task = task
+        self._gently = gently
         self._expects: dict[str, Expect] = {}
         self._shells: dict[tuple[str, str], Shell] = {}
         self._started = self._start_times()
@@ -201,9 +213,12 @@ class _Grader(_Collector):
         items[:] = [item for item in items if _id(item) in wanted] if not self.broken else []
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        for need in _criterion(item).needs:
-            if need in self.results and self.results[need].outcome != "passed":
-                pytest.skip(f'needs "{self.results[need].title}"')
+        needs = [self.results[need] for need in _criterion(item).needs if need in self.results]
+        for need in needs:
+            if need.outcome != "passed" and not need.skipped:
+                pytest.skip(f'needs "{need.title}"')
+        if self._gently and (_criterion(item).disturbs or any(need.skipped for need in needs)):
+            pytest.skip(SKIPPED)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -245,6 +260,7 @@ class _Grader(_Collector):
             found=found,
             look=criterion.look,
             needs=criterion.needs,
+            skipped=found == SKIPPED,
         )
 
     def _wanted(self) -> set[str]:

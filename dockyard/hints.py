@@ -41,10 +41,11 @@ def next_hint(exercise: Exercise, learner: str, criterion_id: str | None = None)
     first = next((each for each in open_ones if each.outcome == "failed"), open_ones[0])
     if first.outcome == "blocked":
         return f'"{first.title}" cannot be looked at yet: it {first.found}.'
-    return _step(exercise, learner, first)
+    return step(exercise, learner, first)
 
 
-def _step(exercise: Exercise, learner: str, result: CriterionResult) -> str:
+def step(exercise: Exercise, learner: str, result: CriterionResult) -> str:
+    """The next hint for a criterion that was found unmet."""
     hints = exercise.hints().get(result.id, ["The check found: {found}."])
     path = LabName(exercise.id, learner).keys / "hints.json"
     try:

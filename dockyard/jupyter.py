@@ -5,6 +5,7 @@ import secrets
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from dockyard import settings
 from dockyard.errors import DockyardError
@@ -30,6 +31,7 @@ def run(say: Say) -> int:
         "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={settings.course_dir()}",
         f"--ServerApp.default_url=/{page}",
+        "--LabApp.expose_app_in_browser=True",  # the lab's picture opens terminals
         "--ServerApp.log_level=ERROR",
         f"--ServerApp.open_browser={bool(os.environ.get('DISPLAY')) and sys.stdout.isatty()}",
     ]
@@ -40,7 +42,7 @@ def run(say: Say) -> int:
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", *arguments],
         cwd=settings.course_dir(),
-        env={**os.environ, "JUPYTER_TOKEN": token},
+        env={**os.environ, "JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": _config_path()},
     )
     try:
         wait_until(lambda: server.poll() is not None or _answers(port), START_TIMEOUT)
@@ -62,6 +64,12 @@ def _first_page() -> str:
     folder = settings.course_dir() / "notebooks"
     notebooks = [*folder.glob("start.ipynb"), *sorted(folder.glob("*.ipynb"))]
     return f"lab/tree/notebooks/{notebooks[0].name}" if notebooks else "lab"
+
+
+def _config_path() -> str:
+    """Where JupyterLab looks for settings: first in ours, which do not ask for news."""
+    ours = Path(__file__).parent / "screen" / "jupyter"
+    return os.pathsep.join(filter(None, [str(ours), os.environ.get("JUPYTER_CONFIG_PATH")]))
 
 
 def _answers(port: int) -> bool:

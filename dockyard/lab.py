@@ -34,6 +34,8 @@ EXERCISE_LABEL = "dockyard.exercise"
 LEARNER_LABEL = "dockyard.learner"
 HOST_LABEL = "dockyard.host"
 PORTS_LABEL = "dockyard.ports"
+#: On a grader's own containers on a lab's hosts (graders/containers.py): no work of a learner.
+PROBE_LABEL = "dockyard.probe"
 
 CALL_TIMEOUT = 60  # seconds
 

@@ -24,6 +24,7 @@ from dockyard.lab import (
     is_port_taken,
     side_by_side,
 )
+from dockyard.plural import counted
 from dockyard.settings import Say, quiet
 from dockyard.waiting import wait_until
 
@@ -42,7 +43,8 @@ class Removed:
     networks: int
 
     def __str__(self) -> str:
-        return f'"{self.lab}": {self.hosts} hosts, {self.volumes} volumes, {self.networks} network'
+        counts = {"host": self.hosts, "volume": self.volumes, "network": self.networks}
+        return f'"{self.lab}": {", ".join(counted(counts[each], each) for each in counts)}'
 
 
 def prepare(

@@ -1,8 +1,9 @@
 """What a learner's notebook uses: open_lab, check, hint."""
 
 import os
-from html import escape
+from functools import cached_property
 from types import TracebackType
+from typing import Any
 
 import docker
 
@@ -17,10 +18,11 @@ DOCKER_VARIABLES = ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"]
 
 
 class LearnerLab:
-    """A lab as its learner sees it. Showing it shows its hosts and what they run."""
+    """A lab as its learner sees it. Showing it shows its hosts and what they run, live."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, outer: docker.DockerClient | None = None) -> None:
         self._lab = lab
+        self._outer = outer
         self.hosts = lab.hosts
 
     def client(self, host: str) -> docker.DockerClient:
@@ -51,15 +53,42 @@ class LearnerLab:
             for host, running in swarm.running_on(self._lab).items()
         )
 
-    def _repr_html_(self) -> str:
-        box = "display:inline-block;vertical-align:top;border:1px solid #888;border-radius:6px;"
-        boxes = [
-            f'<div style="{box}padding:8px;margin:4px;min-width:11em"><b>{escape(host)}</b>'
-            + "".join(f"<div>▪ {escape(name)}</div>" for name in running or ["no containers"])
-            + "</div>"
-            for host, running in swarm.running_on(self._lab).items()
-        ]
-        return f"<div>{''.join(boxes)}</div>"
+    def panel(self) -> Any:
+        """The check as a panel: it looks by itself when something happens in the lab."""
+        return self._panel if self._outer else None
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The picture, live; where a submission is graded, words will do."""
+        return self._view._repr_mimebundle_(**kwargs) if self._outer else {"text/plain": repr(self)}
+
+    def close(self) -> None:
+        """Watch it no longer."""
+        if "_watcher" in vars(self):
+            self._watcher.stop()
+
+    @cached_property
+    def _view(self) -> Any:
+        from dockyard.screen.view import LabView  # a sandbox has no widgets
+
+        assert self._outer
+        return LabView(self._outer, self._lab, self._watcher)
+
+    @cached_property
+    def _panel(self) -> Any:
+        from dockyard.screen.panel import CheckPanel
+
+        return CheckPanel(self._lab, self._watcher)
+
+    @cached_property
+    def _watcher(self) -> Any:
+        from dockyard.screen.watching import Watcher
+
+        assert self._outer
+        return Watcher(self._outer, self._lab)
+
+    def is_of(self, lab: Lab) -> bool:
+        """Whether it leads to the same hosts."""
+        return (self._lab.name, self._lab.ports) == (lab.name, lab.ports)
 
 
 class On:
@@ -82,6 +111,10 @@ class On:
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
+#: Those of this kernel: a lab that is opened again shows on the same screen.
+_opened: dict[LabName, LearnerLab] = {}
+
+
 def open_lab(exercise_id: str, learner: str | None = None) -> LearnerLab:
     """Start or find your lab for an exercise, and turn the Docker variables to its first host.
 
@@ -96,11 +129,24 @@ def open_lab(exercise_id: str, learner: str | None = None) -> LearnerLab:
         lab = Lab(None, exercise, name)
         _set_environment(lab, lab.hosts[0])
         return LearnerLab(lab)
-    lab = lifecycle.up(engine.connect(print), exercise, name.learner, print)
+    outer = engine.connect(print)
+    lab = lifecycle.up(outer, exercise, name.learner, print)
     checker.warm_up()
     _set_environment(lab, lab.hosts[0])
     os.environ.update(swarm.modes(lab))
-    return LearnerLab(lab)
+    known = _opened.get(lab.name)
+    if known is None or not known.is_of(lab):  # it was removed, and is another one now
+        if known:
+            known.close()
+        known = _opened[lab.name] = LearnerLab(lab, outer)
+    return known
+
+
+class _Later(float):
+    """The points while nobody has looked yet."""
+
+    def __repr__(self) -> str:
+        return "Looked at from outside, when this notebook is done."
 
 
 def check(exercise_id: str, task: str | None = None, learner: str | None = None) -> float:
@@ -116,8 +162,7 @@ def check(exercise_id: str, task: str | None = None, learner: str | None = None)
     from IPython.display import HTML, display
 
     if os.environ.get(GRADING):
-        print("Looked at from outside, when this notebook is done.")
-        return 0.0
+        return _Later()
     result = checker.check(load_exercise(exercise_id), learner or default_learner(), task)
     display(HTML(report.to_html(result)))  # type: ignore[no-untyped-call]
     if result.points is None:

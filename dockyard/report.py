@@ -18,7 +18,7 @@ COLOURS: dict[Outcome, str] = {
 CELL = '<td style="padding:2px 8px;text-align:left;vertical-align:top">'
 
 
-class CriterionResult(msgspec.Struct, frozen=True):
+class CriterionResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """One criterion, looked at once.
 
     Attributes:
@@ -26,6 +26,7 @@ class CriterionResult(msgspec.Struct, frozen=True):
         expected, found: one line each.
         look: the command with which the learner can see it too.
         needs: ids of criteria without which this one is not tried.
+        skipped: it was blocked only because nobody asked for it.
     """
 
     id: str
@@ -38,6 +39,7 @@ class CriterionResult(msgspec.Struct, frozen=True):
     found: str
     look: str
     needs: list[str]
+    skipped: bool = False
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -98,7 +98,7 @@ DONE = "=== dockyard: task done ==="
 
 
 def cells(exercise: Exercise) -> list[tuple[str, str]]:
-    """Id and code of the source notebook's cells, without its checks.
+    """Id and code of the source notebook's cells, without its checks and their panel.
 
     Raises:
         UnknownName: this is a learners' kit, which has no solutions.
@@ -110,7 +110,7 @@ def cells(exercise: Exercise) -> list[tuple[str, str]]:
     return [
         (cell["id"], "".join(cell["source"]))
         for cell in notebook["cells"]
-        if cell["cell_type"] == "code" and not cell["id"].startswith("check-")
+        if cell["cell_type"] == "code" and not cell["id"].startswith(("check-", "panel"))
     ]
 
 

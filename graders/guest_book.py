@@ -39,7 +39,7 @@ class GuestBook:
         """The programs that a container runs, each once, without shells and inits."""
         found = {each.program for each in self._containers.processes(container)}
         found -= {""}  # it has ended in this moment
-        return sorted({_plain(each) for each in found - SHELLS - INITS})
+        return sorted({plain(each) for each in found - SHELLS - INITS})
 
     def visit(self) -> int | None:
         """The number that the page gives to its visitor; None where it gives none."""
@@ -68,6 +68,6 @@ def is_linked(container: Container) -> bool:
     return bool(container.attrs["HostConfig"]["Links"] or any(each["Links"] for each in ends))
 
 
-def _plain(program: str) -> str:
+def plain(program: str) -> str:
     """The word "python" of "python3.13", "redis" of "redis-check-rdb", which redis-server is."""
-    return program.partition("-")[0].rstrip(".0123456789")
+    return program if program in INITS else program.partition("-")[0].rstrip(".0123456789")

@@ -98,6 +98,19 @@ LAYOUTS = {
         },
         ["Ann Lee/00_toy.ipynb", "Ann Lee/app/stack.yml", "José O'Hara/00_toy.ipynb"],
     ),
+    "Moodle of today, in folders": (
+        {
+            "Fay Orr_1006_assignsubmission_file/00_toy.ipynb": GOOD,
+            "Fay Orr_1006_assignsubmission_file/backup/visits.csv": "a",
+            "Fay Orr_1006_assignsubmission_file/a/x.txt": "a",
+            "Fay Orr_1006_assignsubmission_file/b/x.txt": "b",
+            "Fay Orr_1006_assignsubmission_onlinetext/onlinetext.html": "hello",
+        },
+        [
+            *("Fay Orr/00_toy.ipynb", "Fay Orr/backup/visits.csv"),
+            *("Fay Orr/a/x.txt", "Fay Orr/b/x.txt"),
+        ],
+    ),
     "Moodle, flat": (
         {
             "Ann Lee_12345_assignsubmission_file_00_toy.ipynb": GOOD,
@@ -263,13 +276,14 @@ def test_of_several_attempts_the_latest_counts(tmp_path: Path, course: Path) -> 
 def test_who_handed_in_a_text_only_is_not_passed_over(tmp_path: Path, course: Path) -> None:
     files = {
         "Ann Lee_1_assignsubmission_onlinetext_/onlinetext.html": "see my blog",
+        "Fay Orr_2_assignsubmission_onlinetext/onlinetext.html": "see my blog",
         "Lab_ben_attempt_2026-11-20-10-00-00.txt": "see my blog",
         "leecho_12345_text.html": "see my blog",
     }
     outcomes = take(as_zip(tmp_path / "all", files))
     assert {each.reason for each in outcomes.values()} == {"there is no notebook in it"}
     assert set(submitted(course).values()) == {"see my blog"}
-    assert sorted(outcomes) == ["Ann Lee", "ben", "leecho"]
+    assert sorted(outcomes) == ["Ann Lee", "Fay Orr", "ben", "leecho"]
 
 
 def test_namesakes_are_kept_apart(tmp_path: Path, course: Path) -> None:
@@ -290,13 +304,14 @@ def test_nobody_hands_in_for_somebody_else(tmp_path: Path, course: Path) -> None
     tricks = ["Ann_1_assignsubmission_file_/00_toy.ipynb", "Ann_1_assignsubmission_file_x.ipynb"]
     tricks += ["ann_1_2_x.ipynb", "L_ann_attempt_2027-01-01-00-00-00_x.ipynb", "Ann/00_toy/x.ipynb"]
     files = {f"Ben_1_assignsubmission_file_/{trick}": GOOD for trick in tricks}
+    files |= {f"Fay_2_assignsubmission_file/{trick}": GOOD for trick in tricks}
     files |= {f"cho/{trick}": GOOD for trick in tricks}
     flat = [trick for trick in tricks if "/" not in trick]
     files |= {f"dee_1_2_{trick}": GOOD for trick in flat}
     files |= {f"Lab_eve_attempt_2026-01-01-00-00-00_{trick}": GOOD for trick in flat}
     outcomes = take(as_zip(tmp_path / "all", files))
     assert sorted(name for name in outcomes if name.lower().startswith("ann")) == []
-    assert {"Ben", "cho", "dee"} <= set(outcomes)
+    assert {"Ben", "Fay", "cho", "dee"} <= set(outcomes)
     assert [name for name in submitted(course) if name.lower().startswith("ann")] == []
 
 

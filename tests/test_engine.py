@@ -184,6 +184,22 @@ def test_stop_leaves_no_process_bridge_or_socket() -> None:
     assert all(each.exists() for each in links)
 
 
+@needs_root
+@pytest.mark.usefixtures("clean")
+def test_remove_leaves_no_mount_and_no_folder() -> None:
+    """A dockerd that ends leaves the network of `--network host` mounted below its run folder."""
+    left = [embedded.run_dir() / "exec/netns/default", embedded.data_dir() / "data/netns"]
+    for path in left:
+        path.parent.mkdir(parents=True)
+        path.touch()
+        subprocess.run(["mount", "--bind", "/proc/self/ns/net", path], check=True)
+    embedded.remove()
+    mounted = Path("/proc/mounts").read_text()
+    assert [path for path in left if str(path) in mounted] == []
+    assert not embedded.run_dir().exists()
+    assert not embedded.data_dir().exists()
+
+
 @pytest.mark.lab
 @needs_root
 def test_the_log_is_shown_when_it_does_not_come_up(clean: pytest.MonkeyPatch) -> None:

@@ -24,10 +24,10 @@ def to_text(result: Result) -> str:
         for record in result.records
         if record.status != "graded"
     ]
-    graded, earlier = result.count("graded"), len(result.records) - result.new
+    graded = result.count("graded")
     lines.append(
         f"Graded {graded}, set aside {result.count('set aside')}, "
-        f"not graded {result.count('not graded')}; {earlier} of them by an earlier run."
+        f"not graded {result.count('not graded')}; {result.earlier} of them by an earlier run."
     )
     if result.count("not graded"):
         lines.append("The same command again tries those that are not graded.")

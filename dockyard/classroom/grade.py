@@ -25,6 +25,7 @@ from dockyard.classroom.submissions import SetAside, Submission, find
 from dockyard.classroom.worker import Job, run
 from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError, UnknownName
+from dockyard.plural import counted
 from dockyard.settings import Say, quiet
 
 
@@ -60,14 +61,15 @@ def grade(
             )
         worker.enter(exercise)
         made_by = records.made_by(exercise)
-        known = [_known(each, made_by, again) for each in wanted]
-        due = [each for each in known if isinstance(each, Job)]
+        jobs, aside = _jobs(wanted, made_by)
+        earlier = {} if again else _earlier(jobs)
+        due = [job for job in jobs if job.submission.learner not in earlier]
         where = cluster.dask(exercise, dask, say) if dask else cluster.here(exercise, workers, say)
         with where as labs:  # also without anything due: what a killed run left goes
             graded = _grade_all(due, labs, say) if due else {}
         shutil.rmtree(records.scratch(), ignore_errors=True)
-    found = [graded[each.submission.learner] if isinstance(each, Job) else each for each in known]
-    return Result(found, len(due))
+    found = aside | earlier | graded
+    return Result([found[each.learner] for each in wanted], len(earlier))
 
 
 def _wanted(exercise: Exercise, folder: Path, learners: Collection[str]) -> list[Submission]:
@@ -78,22 +80,36 @@ def _wanted(exercise: Exercise, folder: Path, learners: Collection[str]) -> list
     return [each for each in submissions if not learners or each.learner in learners]
 
 
-def _known(submission: Submission, made_by: dict[str, str], again: bool) -> Job | Record:
-    """The record of an earlier run, if it still holds; else the job."""
-    learner, exercise = submission.learner, submission.exercise
-    try:
-        job = Job(submission, submission.hash(), made_by)
-    except SetAside as error:
-        record = Record(learner, exercise, "set aside", str(error), made_by=made_by)
-        records.save(record)
-        return record
-    earlier = records.load(learner, exercise)
-    return earlier if earlier and not again and earlier.holds(job.hash, made_by) else job
+def _jobs(
+    submissions: list[Submission], made_by: dict[str, str]
+) -> tuple[list[Job], dict[str, Record]]:
+    """What could be graded; and, by learner, the records of what cannot even be read."""
+    jobs, aside = [], {}
+    for each in submissions:
+        try:
+            jobs.append(Job(each, each.hash(), made_by))
+        except SetAside as error:
+            record = Record(each.learner, each.exercise, "set aside", str(error), made_by=made_by)
+            records.save(record)
+            aside[each.learner] = record
+    return jobs, aside
+
+
+def _earlier(jobs: list[Job]) -> dict[str, Record]:
+    """The records of earlier runs that still hold, by learner."""
+    known = [
+        (each, records.load(each.submission.learner, each.submission.exercise)) for each in jobs
+    ]
+    return {
+        record.learner: record
+        for job, record in known
+        if record and record.holds(job.hash, job.made_by)
+    }
 
 
 def _grade_all(jobs: list[Job], labs: Labs, say: Say) -> dict[str, Record]:
     progress = Progress(len(jobs), say)
-    say(f"Grading {len(jobs)} submissions, {min(labs.at_once, len(jobs))} at once")
+    say(f"Grading {counted(len(jobs), 'submission')}, {min(labs.at_once, len(jobs))} at once")
 
     def grade_one(number: int, job: Job) -> Record:
         progress.start(job.submission.learner)

@@ -51,11 +51,11 @@ class Result:
 
     Attributes:
         records: one for each submission, those of earlier runs included.
-        new: how many submissions this run has graded, or tried to.
+        earlier: how many of them an earlier run has made.
     """
 
     records: list[Record]
-    new: int
+    earlier: int
 
     def count(self, status: Status) -> int:
         return sum(record.status == status for record in self.records)

@@ -1,7 +1,9 @@
 """A scene as a picture (SVG).
 
 The picture is built as a tree of elements, never as text: what a lab's engines say cannot become
-part of its structure. Signs and words say all that colours say.
+part of its structure. Signs and words say all that colours say. Hosts, containers and published
+ports are groups with `data-host`, `data-container` and `data-port`, for a page that lets people
+click on them.
 """
 
 from base64 import b64encode
@@ -49,11 +51,11 @@ from dockyard.picture.shapes import (
     text,
     width_of,
 )
-from dockyard.picture.words import describe, service_in_words
+from dockyard.picture.words import describe, part_in_words, service_in_words, state_in_words
 
 #: Sizes in pixels.
-HOST, GAP, PAD, HEAD, RAIL, LANE, STUB = 300, 26, 12, 42, 27, 10, 8
-IN_A_ROW, MOST_RAILS = 3, 4
+HOST, GAP, PAD, HEAD, RAIL, LANE, STUB = 284, 20, 12, 42, 27, 10, 8
+COLUMNS, MOST_RAILS = 3, 4
 
 RAILS = ["#0969da", "#bc4c00", "#8250df", "#0f766e", "#bf3989", "#4d7c0f", "#4338ca", "#7d4e00"]
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
@@ -69,9 +71,13 @@ def as_image(scene: Scene) -> str:
     return tostring(image, "unicode")
 
 
-def draw(scene: Scene) -> str:
-    """The scene as an SVG document: hosts side by side, what hangs together joined by lines."""
-    wide = min(len(scene.hosts), IN_A_ROW) or 1
+def draw(scene: Scene, columns: int = COLUMNS) -> str:
+    """The scene as an SVG document: hosts side by side, what hangs together joined by lines.
+
+    Args:
+        columns: how many hosts a row has room for.
+    """
+    wide = min(len(scene.hosts), columns) or 1
     width = 2 * MARGIN + wide * HOST + (wide - 1) * GAP
     svg = Element("svg", xmlns="http://www.w3.org/2000/svg", role="img", fill=INK)
     svg.attrib |= {"font-family": FONT, "font-size": str(SMALL)}
@@ -79,8 +85,8 @@ def draw(scene: Scene) -> str:
     SubElement(svg, "desc").text = describe(scene)
     ground = add(svg, "rect", width=width, rx=10, fill=GROUND)
     bottom = float(MARGIN)
-    for first in range(0, len(scene.hosts), IN_A_ROW):
-        bottom = _row(svg, scene, scene.hosts[first : first + IN_A_ROW], bottom) + GAP
+    for first in range(0, len(scene.hosts), wide):
+        bottom = _row(svg, scene, scene.hosts[first : first + wide], bottom) + GAP
     services = [(sign(*_service_sign(each)), service_in_words(each)) for each in scene.services]
     for items, colour in ((services, INK), (LEGEND, FAINT)):
         bottom = flow(svg, items, bottom, width, colour)
@@ -168,11 +174,13 @@ def _box(svg: Element, column: Column) -> Element:
 def _host(svg: Element, column: Column, shared: int) -> float:
     """What is in a host's box. Returns where it ends."""
     host, x = column.host, column.start
-    _heading(svg, column)
+    _heading(add(svg, "g", data_host=host.name, aria_label=part_in_words(host)), column)
     y = max([column.top + HEAD + shared * RAIL, *(lane.y + 6 for lane in column.lanes)]) + 8
     tops = list(accumulate(map(_height, host.containers), initial=y))
     for container, top in zip(host.containers, tops, strict=False):
-        _container(svg, column, container, top)
+        label = f"{container.name} on {host.name}, {state_in_words(container)}"
+        what = {"data_host": host.name, "data_container": container.id, "aria_label": label}
+        _container(add(svg, "g", **what), column, container, top)
     _rails(svg, column, tops)
     remarks = more(host.more, "container") + more(column.hidden, "network")
     if not host.answers:
@@ -266,12 +274,14 @@ def _contents(container: Container) -> list[Line]:
 
 def _door(svg: Element, column: Column, port: str, y: float) -> float:
     """A published port, at the host's edge. Returns how much of the container's box it covers."""
+    at = port.partition("→")[0].rpartition(":")[2]
+    door = add(svg, "g", data_host=column.host.name, data_port=at, aria_label=f"port {port}")
     port = fit(port, HOST / 2)
     width = width_of(port) + 14
     x = column.end + PAD + STUB - width
     box = {"x": x, "y": y - 13, "width": width, "height": 17, "rx": 4}
-    add(svg, "rect", **box, fill=SKY, stroke=BLUE)
-    text(svg, x + width / 2, y, port, fill=BLUE, text_anchor="middle")
+    add(door, "rect", **box, fill=SKY, stroke=BLUE)
+    text(door, x + width / 2, y, port, fill=BLUE, text_anchor="middle")
     return width - STUB - PAD
 
 

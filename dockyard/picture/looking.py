@@ -14,7 +14,7 @@ import docker
 import msgspec
 from docker.errors import DockerException
 
-from dockyard.lab import Lab, side_by_side
+from dockyard.lab import PROBE_LABEL, Lab, side_by_side
 from dockyard.picture.scene import MOST_TEXT, Container, Host, Mount, Network, Scene, Service
 from dockyard.settings import patience
 
@@ -33,8 +33,12 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _View:
-    """What one engine answers, in the API's own words."""
+class View:
+    """What one engine answers, in the API's own words.
+
+    Attributes:
+        role: "manager" or "worker" of a swarm, or nothing.
+    """
 
     role: str
     containers: list[Any]
@@ -46,19 +50,29 @@ class _View:
 
 def look(lab: Lab) -> Scene:
     """Ask the engines of all hosts, side by side; one that does not answer is shown as such."""
-    answers = side_by_side(lambda host: _view(lab, host), lab.hosts)
-    views = {host: view for host, view in zip(lab.hosts, answers, strict=True) if view}
-    hosts = [_host(host, views) for host in lab.hosts]
+    answers = side_by_side(lambda host: ask(lab, host), lab.hosts)
+    return compose(dict(zip(lab.hosts, answers, strict=True)))
+
+
+def compose(answers: Mapping[str, View | None]) -> Scene:
+    """The scene of hosts, of which each has answered, or not."""
+    views = {host: view for host, view in answers.items() if view}
+    hosts = [_host(host, views) for host in answers]
     return Scene(hosts, _networks(views), _services(views))
 
 
-def _view(lab: Lab, host: str) -> _View | None:
+def ask(lab: Lab, host: str) -> View | None:
+    """What one host's engine answers; None if it does not."""
     try:
         api = lab.client(host).api
         ping = api.head(f"{api.base_url}/_ping", timeout=TIMEOUT * patience())
-        view = _View(
+        view = View(
             ROLES.get(ping.headers.get("Swarm", ""), ""),
-            containers=_ask(api, "containers/json?all=1", list),
+            containers=[
+                each
+                for each in _ask(api, "containers/json?all=1", list)
+                if PROBE_LABEL not in _find(each, "Labels", dict)
+            ],
             networks=_ask(api, "networks", list),
             volumes=_find(_ask(api, "volumes", dict), "Volumes", list),
         )
@@ -95,7 +109,7 @@ def _find(thing: Any, path: str, kind: type[T]) -> T:
     return thing if isinstance(thing, kind) else kind()
 
 
-def _host(name: str, views: Mapping[str, _View]) -> Host:
+def _host(name: str, views: Mapping[str, View]) -> Host:
     view, (role, standing) = views.get(name), _part_in_swarm(name, views)
     if view is None:
         return Host(name, answers=False, role=role, standing=standing)
@@ -113,7 +127,7 @@ def _host(name: str, views: Mapping[str, _View]) -> Host:
     )
 
 
-def _part_in_swarm(name: str, views: Mapping[str, _View]) -> tuple[str, str]:
+def _part_in_swarm(name: str, views: Mapping[str, View]) -> tuple[str, str]:
     """Role and standing of a host; a manager knows best about itself."""
     view = views.get(name)
     if view and not view.role:
@@ -154,6 +168,7 @@ def _container(raw: Any, names: Mapping[str, str]) -> Container:
         ports=_ports(raw),
         networks=networks or sorted(_find(raw, "NetworkSettings.Networks", dict)),
         mounts=[_mount(each) for each in _find(raw, "Mounts", list)],
+        id=_find(raw, "Id", str)[:12],
     )
 
 
@@ -175,7 +190,7 @@ def _ports(raw: Any) -> list[str]:
     return [text for _, text in sorted(found)]
 
 
-def _networks(views: Mapping[str, _View]) -> list[Network]:
+def _networks(views: Mapping[str, View]) -> list[Network]:
     """Those of hosts, and those of swarms once, however many hosts know them; used ones first."""
     known: dict[tuple[str, ...], list[tuple[str, Any]]] = defaultdict(list)
     used = set()
@@ -199,7 +214,7 @@ def _networks(views: Mapping[str, _View]) -> list[Network]:
     return [each[-1] for each in sorted(found, key=lambda each: each[:3])]
 
 
-def _services(views: Mapping[str, _View]) -> list[Service]:
+def _services(views: Mapping[str, View]) -> list[Service]:
     """Each once, however many managers know it."""
     known = {_find(raw, "ID", str): raw for view in views.values() for raw in view.services}
     return sorted(map(_service, known.values()), key=lambda each: each.name)

@@ -54,6 +54,7 @@ class Container(Part, frozen=True):
         health: "healthy", "unhealthy", "starting", or nothing.
         ports: the host's and the container's, such as "5000→80".
         networks: names; also "none", "host" and "container:NAME", as Docker has them.
+        id: the first twelve characters, as `docker ps` shows it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Container(Part, frozen=True):
     ports: list[str] = []
     networks: list[str] = []
     mounts: list[Mount] = []
+    id: str = ""
 
 
 class Host(Part, frozen=True):

@@ -16,19 +16,26 @@ def describe(scene: Scene) -> str:
 
 
 def _host_in_words(host: Host) -> str:
-    title = ", ".join(filter(None, [host.name, host.role, host.standing]))
+    title = part_in_words(host)
     if not host.answers:
         return f"{title}: does not answer"
-
-    def state(each: Container) -> str:
-        return f"{each.state}, unhealthy" if each.health == "unhealthy" else each.state
-
-    by_state = sorted(host.containers, key=state, reverse=True)  # running ones first
+    # Running ones first.
+    by_state = sorted(host.containers, key=state_in_words, reverse=True)
     groups = [
-        f"{', '.join(each.name for each in alike)} {key}" for key, alike in groupby(by_state, state)
+        f"{', '.join(each.name for each in alike)} {key}"
+        for key, alike in groupby(by_state, state_in_words)
     ]
     groups += [f"and {host.more} more"] if host.more else []
     return f"{title}: {'; '.join(groups) or 'no containers'}"
+
+
+def part_in_words(host: Host) -> str:
+    return ", ".join(filter(None, [host.name, host.role, host.standing]))
+
+
+def state_in_words(container: Container) -> str:
+    unhealthy = container.health == "unhealthy"
+    return f"{container.state}, unhealthy" if unhealthy else container.state
 
 
 def service_in_words(service: Service) -> str:

@@ -14,6 +14,7 @@ from dockyard.classroom.intake.archives import checked, read, read_all, shown, u
 from dockyard.classroom.intake.uploads import Upload, time_of
 from dockyard.classroom.submissions import MAX_BYTES, SetAside, walk
 from dockyard.course import exercise_ids
+from dockyard.plural import counted
 from dockyard.settings import course_dir
 
 STAMP = "timestamp.txt"
@@ -40,7 +41,7 @@ class Outcome:
 
     def __str__(self) -> str:
         if self.status == "collected":
-            files = f"{self.files} file{'s' * (self.files != 1)}"
+            files = counted(self.files, "file")
             return f"{self.learner}: collected, {files}{'; ' * bool(self.reason)}{self.reason}"
         learner = f'"{self.learner}"' if self.status == "left out" else self.learner
         return f"{learner}: {self.status}: {self.reason}"
@@ -101,7 +102,7 @@ def _content(uploads: list[Upload], exercise: str) -> tuple[dict[str, bytes], li
     taken = {name.removeprefix(root): files[name] for name in files if name.startswith(root)}
     taken[f"{exercise}.ipynb"] = taken.pop(notebook.removeprefix(root))
     left = len(files) - len(taken)
-    notes = [f"left out what is not beside its notebook: {left} files"] if left else []
+    notes = [f"left out what is not beside its notebook: {counted(left, 'file')}"] if left else []
     stamp, theirs = _stamp(uploads), taken.pop(STAMP, None)
     if theirs and not stamp:
         notes.append(f"its own {STAMP} does not count")

@@ -20,8 +20,9 @@ from dockyard.errors import CourseError
 #: What a file's name tells, in nbgrader's words: first what a platform writes, and so no learner
 #: can forge. Without a file_id, the platform wrote the file, too: a text typed in, or a receipt.
 LAYOUTS = (
-    # Moodle, in folders or flat: Ann Lee_12345_assignsubmission_file_/02_clustering.ipynb
-    r"(?P<who>(?P<student_id>[^_/]+)(_\d+)?)_assignsubmission_(file_/?(?P<file_id>.+)|.*)",
+    # Moodle, in folders or flat: Ann Lee_12345_assignsubmission_file/02_clustering.ipynb; older
+    # ones write file_/, and without folders it is file_02_clustering.ipynb
+    r"(?P<who>(?P<student_id>[^_/]+)(_\d+)?)_assignsubmission_(file(_/?|/)(?P<file_id>.+)|.*)",
     # Canvas without names: LATE_anon_x7Bq1_67890_02_clustering.ipynb
     r"(LATE_)?(?P<student_id>anon_[^_/]+)_((?P<upload>\d{1,18})_(?P<file_id>[^/]+)|\w+\.html)",
     # Canvas, handed in once more: leeann_LATE_12345_67890_02_clustering-1.ipynb

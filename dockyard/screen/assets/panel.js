@@ -1,0 +1,102 @@
+// The check as a panel: criteria as sentences, with what was expected and found, and hints.
+
+const SIGNS = { passed: "✓", failed: "✗", blocked: "…", error: "!", skipped: "?" };
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== false) element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+function render({ model, el }) {
+  const words = model.get("words");
+  const ask = (what) => () => model.send(what);
+
+  const button = make("button", { type: "button", class: "dy-check", click: ask({ do: "check" }) });
+  const automatic = make("input", { type: "checkbox", change: () => {
+    model.set("automatic", automatic.checked);
+    model.save_changes();
+  } });
+  const bar = make("progress", { "aria-label": words.panel, max: "1", value: "0" });
+  const total = make("span", { class: "dy-total", role: "status", "aria-live": "polite" });
+  const looked = make("span", { class: "dy-looked" });
+  const list = make("div", { class: "dy-tasks" });
+  el.classList.add("dockyard");
+  el.append(
+    make("section", { class: "dy-panel", "aria-label": words.panel },
+      make("div", { class: "dy-tools" }, button, bar, total, looked,
+        make("label", {}, automatic, words.automatic)),
+      list));
+
+  function draw() {
+    const busy = model.get("busy");
+    button.textContent = busy ? words.checking : words.check;
+    button.disabled = busy;
+    automatic.checked = model.get("automatic");
+    const { points = null, max_points = 1, criteria = [] } = model.get("report");
+    const note = model.get("note");
+    bar.max = max_points;
+    bar.value = points ?? 0;
+    if (!busy || criteria.length)
+      total.textContent = note || (!criteria.length ? words.never
+        : points === null ? words.unknown : fill(words.points, { points, max_points }));
+    looked.textContent = model.get("looked") ? fill(words.looked, { when: model.get("looked") }) : "";
+    const focused = list.contains(document.activeElement) && document.activeElement.dataset.criterion;
+    list.replaceChildren(...model.get("tasks").map(([id, title]) => {
+      const mine = criteria.filter((each) => each.task === id);
+      return mine.length ? task(title, mine) : "";
+    }));
+    if (focused) list.querySelector(`[data-criterion="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  function task(title, criteria) {
+    const met = criteria.filter((each) => each.outcome === "passed").length;
+    return make("section", {},
+      make("h4", {}, `${title} (${met}/${criteria.length})`),
+      make("ul", {}, ...criteria.map(criterion)));
+  }
+
+  function criterion(each) {
+    const outcome = each.skipped ? "skipped" : each.outcome;
+    const earlier = model.get("earlier")[each.id];
+    const hint = model.get("given")[each.id];
+    const facts = make("dl");
+    const fact = (name, value) => facts.append(make("dt", {}, name), make("dd", {}, value));
+    if (["failed", "error"].includes(outcome)) {
+      fact(words.expected, each.expected);
+      fact(words.found, each.found);
+      fact(words.look, make("code", {}, each.look));
+    } else if (outcome !== "passed") fact(words[outcome], each.found);
+    return make("li", { class: `dy-${outcome}` },
+      make("span", { class: "dy-sign", "aria-hidden": "true" }, SIGNS[outcome]),
+      make("div", {},
+        make("div", {},
+          make("span", { class: "dy-outcome" }, `${words[outcome]}: `),
+          make("span", { class: "dy-sentence" }, each.title),
+          make("span", { class: "dy-points" }, ` ${each.points}/${each.max_points}`)),
+        earlier ? make("div", { class: "dy-earlier" }, fill(words.earlier, { when: earlier })) : "",
+        facts,
+        hint ? make("p", { class: "dy-hint", role: "status" }, hint) : "",
+        outcome === "failed"
+          ? make("button", {
+              type: "button", "data-criterion": each.id, click: ask({ do: "hint", criterion: each.id }),
+              "aria-label": fill(words.hint_label, { title: each.title }),
+            }, words.hint)
+          : ""));
+  }
+
+  const lost = () => { total.textContent = words.lost; el.classList.add("dy-lost"); };
+  for (const name of ["report", "busy", "note", "given", "earlier", "automatic"])
+    model.on(`change:${name}`, draw);
+  model.on("comm_live_update", lost);
+  model.send({ hello: true });
+  draw();
+}
+
+export default { render };

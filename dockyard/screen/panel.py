@@ -1,0 +1,129 @@
+"""The check as a panel: looks by itself when something happens in the lab, and helps."""
+
+from datetime import datetime
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Any
+
+import msgspec
+import traitlets
+
+from dockyard import checker, hints, report
+from dockyard.errors import DockyardError
+from dockyard.lab import Lab
+from dockyard.picture.scene import Scene
+from dockyard.report import Report
+from dockyard.screen.watching import Listener, Watcher
+from dockyard.screen.widget import ASSETS, WORDS, Widget
+
+#: Seconds: in which a burst of events makes one check; and after a check, in which events may
+#: still be its own doing.
+BURST, ECHO = 0.1, 0.5
+
+
+class CheckPanel(Widget):
+    """The criteria of one exercise in one lab, for as long as its kernel lives.
+
+    A check by itself is a gentle one: what it skips keeps the outcome that it had.
+
+    Attributes:
+        tasks: the exercise's, as id and title.
+        report: as `dockyard check --json` prints it, or empty.
+        earlier: ids of criteria whose outcome is of an earlier look → when that was.
+        given: criterion → the last hint that was given.
+        looked: when the last look was.
+        note: why there is no report.
+        busy: a check runs.
+        automatic: whether to check by itself.
+    """
+
+    _esm = ASSETS / "panel.js"
+    tasks: Any = traitlets.List().tag(sync=True)
+    report = traitlets.Dict().tag(sync=True)
+    earlier = traitlets.Dict().tag(sync=True)
+    given = traitlets.Dict().tag(sync=True)
+    looked = traitlets.Unicode().tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
+    busy = traitlets.Bool().tag(sync=True)
+    automatic = traitlets.Bool(True).tag(sync=True)
+    words = traitlets.Dict(WORDS["panel"]).tag(sync=True)
+
+    def __init__(self, lab: Lab, watcher: Watcher) -> None:
+        super().__init__(tasks=[[task.id, task.title] for task in lab.exercise.tasks])
+        self._exercise, self._learner = lab.exercise, lab.name.learner
+        self._watcher = watcher
+        self._last: Report | None = None
+        self._judged: Scene | None = None
+        self._ended = 0.0
+        self._asked, self._pressed = Event(), Event()
+        self._hinting = Lock()
+        watcher.add(Listener(self._seen, self._happened))
+        Thread(target=self._work, daemon=True).start()
+
+    def _happened(self) -> None:
+        if self.automatic and not self.busy and monotonic() - self._ended > ECHO:
+            self._asked.set()
+
+    def _seen(self, scene: Scene) -> None:
+        """What changes while a check runs is the check's doing, or it is there afterwards."""
+        if self.automatic and not self.busy and self._judged and scene != self._judged:
+            self._asked.set()
+
+    def clicked(self, asked: dict[str, Any]) -> None:
+        if "hello" in asked:
+            self._watcher.start()
+            self._asked.set()
+        if asked.get("do") == "check":
+            self._pressed.set()
+            self._asked.set()
+        if asked.get("do") == "hint":
+            self._hint(str(asked.get("criterion")))
+
+    def _hint(self, criterion: str) -> None:
+        known = self._last.criteria if self._last else []
+        with self._hinting:
+            for each in known:
+                if each.id == criterion:
+                    text = hints.step(self._exercise, self._learner, each)
+                    self.given = {**self.given, criterion: text}
+
+    def _work(self) -> None:
+        """One check after the other, never two at once."""
+        while True:
+            self._asked.wait()
+            whole = self._pressed.wait(BURST)
+            self._asked.clear()
+            self._pressed.clear()
+            self._judged = self._watcher.scene
+            self.busy = True
+            try:
+                self._tell(checker.check(self._exercise, self._learner, gently=not whole))
+            except DockyardError as error:
+                self.note = str(error)
+            finally:
+                self._ended = monotonic()
+                self.busy = False
+            if self._watcher.scene and not whole:
+                self._seen(self._watcher.scene)
+
+    def _tell(self, found: Report) -> None:
+        now = datetime.now().strftime("%H:%M:%S")
+        before = {each.id: each for each in self._last.criteria} if self._last else {}
+        earlier = {
+            each.id: self.earlier.get(each.id, self.looked)
+            for each in found.criteria
+            if each.skipped and each.id in before and not before[each.id].skipped
+        }
+        criteria = [before[each.id] if each.id in earlier else each for each in found.criteria]
+        self._last = report.make(found.exercise, found.learner, criteria, found.seconds)
+        unmet = {each.id: each.found for each in criteria if each.outcome == "failed"}
+        with self.hold_sync():
+            self.earlier, self.looked, self.note = earlier, now, ""
+            self.given = {id_: text for id_, text in self.given.items() if id_ in unmet}
+            self.report = msgspec.to_builtins(self._last)
+
+    def instead(self) -> dict[str, str]:
+        """The last look, as a page and as text."""
+        if self._last is None:
+            return {"text/plain": WORDS["panel"]["never"]}
+        return {"text/plain": report.to_text(self._last), "text/html": report.to_html(self._last)}

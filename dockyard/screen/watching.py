@@ -1,0 +1,163 @@
+"""Follows what happens in a lab: the event streams of its engines, and of the outer one.
+
+Nothing is asked while nothing happens. When something does, the engines that it concerns are
+asked what they run now, and whoever listens gets the new scene.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event, Lock, Thread
+from typing import Any
+
+import docker
+from docker.errors import DockerException
+
+from dockyard.lab import HOST_LABEL, PROBE_LABEL, Lab, side_by_side
+from dockyard.picture.looking import View, ask, compose
+from dockyard.picture.scene import Scene
+
+#: What changes a picture or a verdict. What engines also tell (every `exec`, and so every health
+#: check and every look of a grader) does not.
+ACTIONS = [
+    "create", "start", "restart", "pause", "unpause", "die", "destroy", "rename", "update", "oom",
+    "health_status", "connect", "disconnect", "mount", "remove", "tag", "untag", "load", "delete",
+]  # fmt: skip
+#: Seconds: between two looks; until the last look after a change, for a manager hears of its
+#: workers' tasks a moment later; and until a stream that has ended is tried again.
+PAUSE, LATER, AGAIN = 0.05, 1.0, 1.0
+
+
+@dataclass
+class Listener:
+    """Whom a watcher tells. Called from threads, one call at a time.
+
+    Attributes:
+        show: gets each new scene.
+        happened: called for what may change a verdict, with or without a new scene.
+    """
+
+    show: Callable[[Scene], None] = lambda _: None
+    happened: Callable[[], None] = lambda: None
+
+
+@dataclass
+class _Changes:
+    """Which hosts are to be asked anew."""
+
+    hosts: set[str] = field(default_factory=set)
+    lock: Lock = field(default_factory=Lock)
+    some: Event = field(default_factory=Event)
+
+    def add(self, *hosts: str) -> None:
+        with self.lock:
+            self.hosts.update(hosts)
+        self.some.set()
+
+    def take(self) -> set[str]:
+        with self.lock:
+            self.some.clear()
+            taken, self.hosts = self.hosts, set()
+        return taken
+
+
+class Watcher:
+    """Watches one lab, for all who listen, from its start until it is stopped.
+
+    Args:
+        outer: the engine on which the lab's hosts run: it knows when one is killed.
+    """
+
+    def __init__(self, outer: docker.DockerClient, lab: Lab) -> None:
+        self._outer, self._lab = outer, lab
+        self._listeners: list[Listener] = []
+        self._changes = _Changes()
+        self._stopped = Event()
+        self._starting, self._started = Lock(), False
+        self.scene: Scene | None = None
+
+    def start(self) -> None:
+        """Begin, unless it has begun."""
+        with self._starting:
+            if self._started:
+                return
+            self._started = True
+        self.touch()
+        for work in [self._look, self._follow_hosts]:
+            Thread(target=work, daemon=True).start()
+        for host in self._lab.hosts:
+            Thread(target=self._follow, args=[host], daemon=True).start()
+
+    def add(self, listener: Listener) -> None:
+        """Tell one more, beginning with what is known."""
+        self._listeners.append(listener)
+        if self.scene:
+            listener.show(self.scene)
+
+    def touch(self, *hosts: str) -> None:
+        """Ask these hosts anew, or all."""
+        self._changes.add(*(hosts or self._lab.hosts))
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._changes.some.set()
+
+    def _follow(self, host: str) -> None:
+        """A host may be stopped, and come back; what happened in between is seen by looking."""
+        while not self._stopped.is_set():
+            probes = set[str]()
+            for event in _events(self._lab.client(host), {"event": ACTIONS}):
+                if not _is_of_a_probe(event, probes):
+                    self._heard(host)
+            self._stopped.wait(AGAIN)
+
+    def _follow_hosts(self) -> None:
+        filters = self._lab.name.filters() | {"event": [*ACTIONS, "stop", "kill"]}
+        while not self._stopped.is_set():
+            for event in _events(self._outer, filters):
+                host = event.get("Actor", {}).get("Attributes", {}).get(HOST_LABEL)
+                if host in self._lab.hosts:
+                    self._heard(host)
+            self._stopped.wait(AGAIN)
+
+    def _heard(self, host: str) -> None:
+        self.touch(host)
+        for each in self._listeners:
+            each.happened()
+
+    def _look(self) -> None:
+        views: dict[str, View | None] = dict.fromkeys(self._lab.hosts)
+        settled = True
+        while not self._stopped.is_set():
+            changed = self._changes.some.wait(None if settled else LATER)
+            settled = not changed
+            hosts = self._changes.take() if changed else {*self._lab.hosts}
+            hosts |= {host for host, view in views.items() if view and view.role == "manager"}
+            asked = side_by_side(lambda host: (host, ask(self._lab, host)), hosts)
+            views |= dict(asked)
+            scene = compose(views)
+            if scene != self.scene:
+                self.scene = scene
+                for each in self._listeners:
+                    each.show(scene)
+            self._stopped.wait(PAUSE)
+
+
+def _events(client: docker.DockerClient, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What an engine says has happened, until it is gone; nothing, when it comes and goes."""
+    with suppress(DockerException, OSError, ValueError):
+        stream = client.events(decode=True, filters=filters)
+        yield {}
+        yield from stream
+        yield {}
+
+
+def _is_of_a_probe(event: dict[str, Any], probes: set[str]) -> bool:
+    """Whether a grader's own container made it; *probes* remembers their ids."""
+    actor = event.get("Actor", {})
+    attributes = actor.get("Attributes", {})
+    if PROBE_LABEL in attributes:
+        probes.add(actor["ID"])
+        return True
+    # Networks and volumes tell who comes and goes, not what it is.
+    return attributes.get("container") in probes
