@@ -27,13 +27,17 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The learners' kit comes without them (release.py).
+tests:
+	@echo "A learners' kit has no tests and no benchmarks; they are in the full checkout."; exit 2
+
 lab: $(READY) ## Set up everything and open JupyterLab
 	@$(DOCKYARD) lab
 
-test: $(READY) ## Set up everything and run all tests
+test: tests $(READY) ## Set up everything and run all tests
 	@$(DOCKYARD) engine with make --no-print-directory _test PROVE='-m "not thorough"'
 
-test-all: $(READY) ## The same with every near miss, not one for each criterion
+test-all: tests $(READY) ## The same with every near miss, not one for each criterion
 	@$(DOCKYARD) engine with make --no-print-directory _test
 
 .PHONY: _test
@@ -41,10 +45,10 @@ _test:
 	@$(DOCKYARD) images > /dev/null
 	@$(BIN)/pytest --numprocesses 3 --dist worksteal $(PROVE) $(ARGS)
 
-test-quick: $(READY) ## Run the tests that need no engine
+test-quick: tests $(READY) ## Run the tests that need no engine
 	@$(BIN)/pytest --quiet -m "not lab" $(ARGS)
 
-test-machine: $(READY) ## Prove 02_clustering on a plain Debian 12 under qemu (slow, root)
+test-machine: tests $(READY) ## Prove 02_clustering on a plain Debian 12 under qemu (slow, root)
 	@$(DOCKYARD) engine with make --no-print-directory _machine
 
 # What 02_clustering needs, made here: building it in the machine would take twenty minutes.
@@ -79,10 +83,10 @@ images: $(READY) ## Make the images of all exercises
 bundle: ## Not there yet: all that an offline room needs, in one file
 	@echo "Bundles come with a later version; until then each machine runs \`make lab\` once with a network."; exit 2
 
-bench: $(READY) ## Measure, as ratios against floors and peers
+bench: tests $(READY) ## Measure, as ratios against floors and peers
 	@$(DOCKYARD) engine with $(BIN)/python -m bench
 
-lint: $(READY) ## ruff, strict types, notebooks without outputs, Dockerfiles
+lint: tests $(READY) ## ruff, strict types, notebooks without outputs, Dockerfiles
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

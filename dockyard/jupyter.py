@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ def run(say: Say) -> int:
     """
     port = _free_port()
     page = _first_page()
+    shell = os.environ.get("SHELL") or "sh"
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(16)
     arguments = [
         "--ServerApp.ip=127.0.0.1",
@@ -32,17 +34,20 @@ def run(say: Say) -> int:
         f"--ServerApp.root_dir={settings.course_dir()}",
         f"--ServerApp.default_url=/{page}",
         "--LabApp.expose_app_in_browser=True",  # the lab's picture opens terminals
+        # No login shell, which is what terminals have otherwise: it would forget our PATH.
+        f"--ServerApp.terminado_settings={ {'shell_command': [shell]} }",
         "--ServerApp.log_level=ERROR",
         f"--ServerApp.open_browser={bool(os.environ.get('DISPLAY')) and sys.stdout.isatty()}",
     ]
     if os.geteuid() == 0:
         arguments.append("--allow-root")
     say("Starting JupyterLab")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it must not outlive us
     # The token goes through the environment: a command line can be read by everybody.
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", *arguments],
         cwd=settings.course_dir(),
-        env={**os.environ, "JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": _config_path()},
+        env={**os.environ, "JUPYTER_TOKEN": token, **_paths()},
     )
     try:
         wait_until(lambda: server.poll() is not None or _answers(port), START_TIMEOUT)
@@ -66,10 +71,16 @@ def _first_page() -> str:
     return f"lab/tree/notebooks/{notebooks[0].name}" if notebooks else "lab"
 
 
-def _config_path() -> str:
-    """Where JupyterLab looks for settings: first in ours, which do not ask for news."""
-    ours = Path(__file__).parent / "screen" / "jupyter"
-    return os.pathsep.join(filter(None, [str(ours), os.environ.get("JUPYTER_CONFIG_PATH")]))
+def _paths() -> dict[str, str]:
+    """Where programs and settings are looked for: first among ours."""
+    ours = {
+        "PATH": Path(sys.executable).parent,  # `dockyard`, for terminals and `!` lines
+        "JUPYTER_CONFIG_PATH": Path(__file__).parent / "screen" / "jupyter",  # asks for no news
+    }
+    return {
+        name: os.pathsep.join(filter(None, [str(path), os.environ.get(name)]))
+        for name, path in ours.items()
+    }
 
 
 def _answers(port: int) -> bool:

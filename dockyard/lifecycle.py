@@ -43,8 +43,8 @@ class Removed:
     networks: int
 
     def __str__(self) -> str:
-        counts = {"host": self.hosts, "volume": self.volumes, "network": self.networks}
-        return f'"{self.lab}": {", ".join(counted(counts[each], each) for each in counts)}'
+        hosts, volumes = counted(self.hosts, "host"), counted(self.volumes, "volume")
+        return f'"{self.lab}": {hosts}, {volumes}, {counted(self.networks, "network")}'
 
 
 def prepare(

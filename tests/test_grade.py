@@ -183,6 +183,17 @@ def test_the_same_command_again_grades_nothing(
     assert course.table.read_bytes() == before
 
 
+def test_the_summary_tells_what_is_of_an_earlier_run(toy_course: Course) -> None:
+    """What cannot be read is looked at in each run; what could be graded is graded once."""
+    toy_course.submit("00_toy", "corrupt", '{"cells": [')
+    (toy_course.submit("00_toy", "link", toy()).parent / "stack.yml").symlink_to("/etc/hostname")
+    for earlier, graded in ((0, " • Grading 1 submission, 1 at once\n"), (1, "")):
+        said, progress = toy_course.start("00_toy", as_json=False).communicate()
+        counts = f"Graded 0, set aside 2, not graded 0; {earlier} of them by an earlier run."
+        assert said.splitlines()[-1] == counts
+        assert ("Grading" in progress, graded in progress) == (bool(graded), True)
+
+
 def test_what_has_changed_is_graded_and_manual_points_stay(toy_course: Course) -> None:
     toy_course.submit("00_toy", "ann", toy(RUN))
     toy_course.submit("00_toy", "ben", "corrupt")

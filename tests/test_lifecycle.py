@@ -115,6 +115,11 @@ def test_reset_keeps_addresses_and_nothing_else(
     assert lab.client("node1").volumes.list() == []  # the same client: keys have stayed, too
 
 
+def test_one_host_is_no_hosts() -> None:
+    assert str(lifecycle.Removed("a/me", 1, 1, 1)) == '"a/me": 1 host, 1 volume, 1 network'
+    assert str(lifecycle.Removed("a/me", 3, 0, 2)) == '"a/me": 3 hosts, 0 volumes, 2 networks'
+
+
 def test_down_twice(outer: docker.DockerClient, fresh_lab: Callable[[str], Lab]) -> None:
     lab = fresh_lab(ID)
     assert lifecycle.down(outer, lab.name).hosts == 3

@@ -1,6 +1,7 @@
 """What learners get: no solutions, all that they need, and never anything of theirs overwritten."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,10 @@ def test_a_work_copy_is_never_overwritten(small: Path) -> None:
     assert ensure_work_copy() == [work / "stack.yml"]
     assert (work / "02_clustering.ipynb").read_text() == "my work"
     assert ensure_work_copy() == []
+
+
+@pytest.mark.parametrize("target", ["test", "test-quick", "bench", "lint"])
+def test_a_kit_says_where_its_tests_are(kit: Path, target: str) -> None:
+    done = subprocess.run(["make", target], cwd=kit, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.count("\n")) == (2, 1)
+    assert "in the full checkout" in done.stdout

@@ -115,7 +115,7 @@ def test_the_exit_code_tells_whose_it_is() -> None:
     graded, aside, ours = (
         Record("ann", EXERCISE, status) for status in ("graded", "set aside", "not graded")
     )
-    assert Result([graded], 1).exit_code == 0
-    assert Result([graded, aside], 1).exit_code == 1
-    assert Result([graded, aside, ours], 1).exit_code == 2
-    assert "The same command again" in export.to_text(Result([ours], 1))
+    assert Result([graded], 0).exit_code == 0
+    assert Result([graded, aside], 0).exit_code == 1
+    assert Result([graded, aside, ours], 0).exit_code == 2
+    assert "The same command again" in export.to_text(Result([ours], 0))

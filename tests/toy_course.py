@@ -98,11 +98,12 @@ class Course:
         path.write_text(content if isinstance(content, str) else json.dumps(content))
         return path
 
-    def start(self, exercise: str, *options: str) -> "subprocess.Popen[str]":
+    def start(self, exercise: str, *options: str, as_json: bool = True) -> "subprocess.Popen[str]":
         """`dockyard grade`, in the course; on the engine of this checkout."""
         variables = {"DOCKYARD_COURSE": str(self.folder)}
         variables["DOCKYARD_STATE"] = str(settings.state_dir())
-        command = [sys.executable, "-m", "dockyard.cli", "grade", exercise, "--json"]
+        command = [sys.executable, "-m", "dockyard.cli", "grade", exercise]
+        command += ["--json"] * as_json
         command += ["--submissions", str(self.submissions), "--csv", str(self.table), *options]
         return subprocess.Popen(
             command,

@@ -13,6 +13,7 @@ from dockyard import engine as engines
 from dockyard.classroom import places, records
 from dockyard.course import Exercise, load_exercise
 from dockyard.errors import CourseError, DockyardError, LabError
+from dockyard.plural import counted
 from dockyard.settings import Say
 
 CONNECT = 10  # seconds for the scheduler to answer
@@ -56,7 +57,7 @@ def dask(exercise: Exercise, address: str, say: Say) -> Iterator[Labs]:
         threads = client.nthreads()  # type: ignore[no-untyped-call]
         if not threads:
             raise LabError(f'The Dask scheduler at "{address}" has no workers.')
-        say(f"Preparing {len(threads)} workers at {address}")
+        say(f"Preparing {counted(len(threads), 'worker')} at {address}")
         owner, versions = records.owner(), records.made_by(exercise)
         for worker, wrong in client.run(_prepare_worker, exercise.id, owner, versions).items():
             if wrong:

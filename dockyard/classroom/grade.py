@@ -97,14 +97,12 @@ def _jobs(
 
 def _earlier(jobs: list[Job]) -> dict[str, Record]:
     """The records of earlier runs that still hold, by learner."""
-    known = [
-        (each, records.load(each.submission.learner, each.submission.exercise)) for each in jobs
-    ]
-    return {
-        record.learner: record
-        for job, record in known
-        if record and record.holds(job.hash, job.made_by)
-    }
+    earlier = {}
+    for job in jobs:
+        record = records.load(job.submission.learner, job.submission.exercise)
+        if record and record.holds(job.hash, job.made_by):
+            earlier[job.submission.learner] = record
+    return earlier
 
 
 def _grade_all(jobs: list[Job], labs: Labs, say: Say) -> dict[str, Record]:

@@ -173,6 +173,7 @@ function render({ model, el, signal }) {
 
   async function terminal(command) {
     const opened = await window.jupyterapp.commands.execute("terminal:create-new");
+    window.jupyterapp.shell.add(opened, "main", { mode: "split-bottom" }); // the picture stays in sight
     const session = opened.content.session;
     const type = () => session.send({ type: "stdin", content: [`${command}\r`] });
     if (session.connectionStatus === "connected") type();

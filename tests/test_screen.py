@@ -1,0 +1,300 @@
+"""The learner's screen in a real browser: clicked and typed at, as a person would."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import chromium
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from conftest import PREFIX
+from dockyard import lifecycle, settings
+from dockyard.course import load_exercise
+from dockyard.lab import Lab, all_names, find
+from dockyard.solution import cells
+
+pytestmark = pytest.mark.lab
+
+LEARNER = f"{PREFIX}screen"
+ID = "02_clustering"
+expect.set_options(timeout=20_000 * settings.patience())
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, outer: docker.DockerClient) -> Iterator[str]:
+    """JupyterLab, as `make lab` starts it in a learners' kit."""
+    kit = tmp_path_factory.mktemp("kit") / "course"
+    dockyard = [sys.executable, "-m", "dockyard.cli"]
+    subprocess.run([*dockyard, "release", str(kit)], check=True, capture_output=True)
+    own = {"DOCKYARD_COURSE": str(kit), "JUPYTERHUB_USER": LEARNER}
+    own["DOCKYARD_STATE"] = str(settings.state_dir())
+    server = subprocess.Popen(
+        [*dockyard, "lab"],
+        env={**os.environ, **own},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert server.stdout
+    lines = (re.search(r"Open (\S+)", line) for line in server.stdout)
+    yield next(found[1] for found in lines if found)
+    server.terminate()
+    server.communicate()
+    for name in all_names(outer, LEARNER):
+        lifecycle.down(outer, name)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("browser")) as started:
+        yield started
+
+
+def parts(address: str) -> tuple[str, str]:
+    """Where the server is, and its token."""
+    found = re.fullmatch(r"(.*)/lab/.*token=(\w+)", address)
+    assert found
+    return found[1], found[2]
+
+
+class Notebook:
+    """An exercise's notebook on a page of its own."""
+
+    def __init__(self, page: Page, address: str, exercise_id: str) -> None:
+        self.page = page
+        self.view, self.panel = page.locator(".dockyard").first, page.locator(".dy-panel")
+        base, token = parts(address)
+        path = f"work/{exercise_id}/{exercise_id}.ipynb"
+        page.goto(f"{base}/lab/tree/{path}?reset&token={token}")
+        expect(page.get_by_text("(ipykernel) | Idle")).to_be_visible()
+        source = json.loads(page.request.get(f"{base}/api/contents/{path}?token={token}").text())
+        self._cells = [cell["id"] for cell in source["content"]["cells"]]
+
+    def cell(self, cell_id: str) -> Locator:
+        return self.page.locator(
+            f'.jp-Cell[data-windowed-list-index="{self._cells.index(cell_id)}"]'
+        )
+
+    def run(self, cell_id: str, source: str = "") -> None:
+        """Run a cell; with source, write that into it first."""
+        editor = self.cell(cell_id).locator(".cm-content")
+        editor.click()
+        if source:
+            self.page.keyboard.press("Control+A")
+            self.page.keyboard.insert_text(source)
+        self.page.keyboard.press("Shift+Enter")
+
+    def criterion(self, title: str) -> Locator:
+        sentence = self.page.locator(".dy-sentence", has_text=title)
+        return self.panel.locator("li").filter(has=sentence)
+
+    def unanswering(self) -> Locator:
+        """Where the picture says that a host does not answer."""
+        return self.view.locator("svg text", has_text="does not answer")
+
+    def thing(self, label: str) -> Locator:
+        """A host, a container or a port in the picture."""
+        return self.view.locator(f'[aria-label^="{label}"]')
+
+
+@pytest.fixture
+def open_notebook(
+    browser: Browser, address: str, outer: docker.DockerClient
+) -> Iterator[Callable[[str], Notebook]]:
+    """Opens an exercise on a fresh lab, and runs its first cells."""
+    pages = []
+
+    def open_it(exercise_id: str) -> Notebook:
+        lifecycle.up(outer, load_exercise(exercise_id), LEARNER)
+        lifecycle.reset(outer, load_exercise(exercise_id), LEARNER)
+        pages.append(browser.new_page(viewport={"width": 1400, "height": 1500}))
+        notebook = Notebook(pages[-1], address, exercise_id)
+        notebook.run("open-the-lab")
+        notebook.run("panel")
+        expect(notebook.panel.locator(".dy-total")).to_contain_text(re.compile(r"^0 of \d+ points"))
+        return notebook
+
+    yield open_it
+    base, token = parts(address)
+    for page in pages:
+        for session in page.request.get(f"{base}/api/sessions?token={token}").json():
+            page.request.delete(f"{base}/api/sessions/{session['id']}?token={token}")
+        page.close()
+
+
+@pytest.fixture
+def notebook(open_notebook: Callable[[str], Notebook]) -> Notebook:
+    return open_notebook(ID)
+
+
+@pytest.fixture
+def lab(notebook: Notebook, outer: docker.DockerClient) -> Lab:  # noqa: ARG001 (it made the lab)
+    return find(outer, load_exercise(ID), LEARNER)
+
+
+def solution(exercise_id: str, task: str) -> str:
+    return dict(cells(load_exercise(exercise_id)))[task]
+
+
+def test_red_turns_green_by_itself(notebook: Notebook) -> None:
+    first = notebook.criterion("The swarm has three nodes, all Ready")
+    expect(first).to_contain_text("not yet")
+    expect(first).to_contain_text("3 nodes, Ready")
+    notebook.run("form-the-swarm", solution(ID, "form-the-swarm"))
+    expect(first).to_contain_text("passed")
+    expect(notebook.criterion("One node is the manager")).to_contain_text("passed")
+    expect(notebook.panel.locator(".dy-total")).to_have_text("3 of 27 points")
+    expect(notebook.thing("node1, manager, leader")).to_be_visible()
+
+
+def test_a_task_of_another_exercise(open_notebook: Callable[[str], Notebook]) -> None:
+    notebook = open_notebook("06_logging")
+    task = load_exercise("06_logging").tasks[0]
+    notebook.run(task.id, solution("06_logging", task.id))
+    heading = notebook.panel.get_by_role("heading", name=task.title)
+    expect(heading).to_have_text(re.compile(r"\((\d)/\1\)"))
+
+
+def test_hints_come_one_at_a_time(notebook: Notebook) -> None:
+    button = notebook.page.get_by_role("button", name="Hint for: The swarm has three nodes")
+    hint = notebook.panel.locator(".dy-hint")
+    button.click()
+    expect(hint).to_contain_text("hint 1 of")
+    button.click()
+    expect(hint).to_contain_text("hint 2 of")
+
+
+def test_a_container_is_killed_and_replaced(notebook: Notebook, lab: Lab) -> None:
+    client = lab.client("node1")
+    client.swarm.init()
+    client.services.create("dockyard/debian:1", ["sleep", "600"], name="web")
+    notebook.thing("web.1 on node1, running").click()
+    details = notebook.view.locator(".dy-details")
+    expect(details).to_contain_text("sleep 600")
+    details.get_by_role("button", name="Kill").click()
+    expect(details.get_by_text("exited (137)")).to_be_visible()
+    expect(notebook.thing("web.1 on node1, exited (137)")).to_be_visible()
+    expect(notebook.thing("web.1 on node1, running")).to_be_visible()
+
+
+def test_a_host_is_stopped_and_comes_back(notebook: Notebook) -> None:
+    notebook.thing("node2").click()
+    details = notebook.view.locator(".dy-details")
+    details.get_by_role("button", name="Stop this host").click()
+    expect(notebook.unanswering()).to_be_visible()
+    details.get_by_role("button", name="Start it").click()
+    expect(notebook.unanswering()).to_have_count(0)
+
+
+def test_a_host_is_cut_off_and_heals(notebook: Notebook) -> None:
+    notebook.run("form-the-swarm", solution(ID, "form-the-swarm"))
+    notebook.thing("node3, worker").click()
+    details = notebook.view.locator(".dy-details")
+    details.get_by_role("button", name="Cut it off").click()
+    expect(notebook.thing("node3, worker, down")).to_be_visible(timeout=60_000)
+    details.get_by_role("button", name="Put it back").click()
+    expect(notebook.thing("node3, worker, down")).to_have_count(0, timeout=60_000)
+
+
+def test_starting_over_asks_once(notebook: Notebook, lab: Lab) -> None:
+    client = lab.client("node1")
+    client.containers.run("dockyard/debian:1", ["sleep", "600"], name="mine", detach=True)
+    expect(notebook.thing("mine on node1")).to_be_visible()
+    notebook.view.get_by_role("button", name="Start over").click()
+    expect(notebook.view.get_by_text("Everything on node1, node2, node3 goes")).to_be_visible()
+    notebook.view.get_by_role("button", name="No, keep it").click()
+    expect(notebook.thing("mine on node1")).to_be_visible()
+    notebook.view.get_by_role("button", name="Start over").click()
+    notebook.view.get_by_role("button", name="Yes, start over").click()
+    expect(notebook.view.get_by_text("Back at the start. Removed")).to_be_visible()
+    expect(notebook.thing("mine on node1")).to_have_count(0)
+    expect(notebook.unanswering()).to_have_count(0)
+
+
+def test_it_answers_while_a_cell_runs(notebook: Notebook, lab: Lab) -> None:
+    notebook.run("form-the-swarm", "import threading\nthreading.Event().wait()")
+    expect(notebook.page.get_by_text("(ipykernel) | Busy")).to_be_visible()
+    client = lab.client("node1")
+    client.containers.run("dockyard/debian:1", ["sleep", "600"], name="meanwhile", detach=True)
+    notebook.thing("meanwhile on node1, running").click()
+    expect(notebook.view.locator(".dy-details")).to_contain_text("sleep 600")
+    check = notebook.panel.get_by_role("button", name="Check", exact=True)
+    check.click()
+    expect(check).to_be_enabled()
+    expect(notebook.cell("form-the-swarm").locator(".jp-InputPrompt")).to_have_text("[*]:")
+
+
+def test_a_kernel_that_is_restarted_is_said(notebook: Notebook) -> None:
+    notebook.page.keyboard.press("Escape")
+    notebook.page.keyboard.press("0")
+    notebook.page.keyboard.press("0")
+    notebook.page.get_by_role("button", name="Confirm Kernel Restart").click()
+    expect(notebook.view).to_contain_text("run the cell with open_lab again")
+    notebook.run("open-the-lab")
+    expect(notebook.view).not_to_contain_text("run the cell with open_lab again")
+    expect(notebook.thing("node1")).to_be_visible()
+
+
+def test_all_of_it_by_keyboard(notebook: Notebook, lab: Lab) -> None:
+    client = lab.client("node1")
+    client.containers.run("dockyard/debian:1", ["sleep", "600"], name="mine", detach=True)
+    expect(notebook.thing("mine on node1")).to_be_visible()
+    notebook.view.get_by_role("button", name="Start over").focus()
+    press = notebook.page.keyboard.press
+    for key in ("Tab", "Tab", "Enter"):  # node1, its container
+        press(key)
+    details = notebook.view.locator(".dy-details")
+    expect(details).to_contain_text("mine on node1")
+    press("Escape")
+    expect(details).to_be_hidden()
+    expect(notebook.thing("mine on node1")).to_be_focused()
+    before = notebook.view.locator("svg").bounding_box()
+    press("+")
+    after = notebook.view.locator("svg").bounding_box()
+    assert before
+    assert after
+    assert after["width"] > before["width"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_finding_of_an_audit(notebook: Notebook, theme: str) -> None:
+    notebook.thing("node1").click()
+    expect(notebook.view.locator(".dy-details dl")).to_be_visible()
+    name = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}[theme]
+    notebook.page.evaluate(
+        "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name
+    )
+    expect(notebook.page.locator(f'[data-jp-theme-name="{name}"]')).to_be_attached()
+    found = Axe().run(notebook.page, context=".dockyard").response["violations"]
+    serious = [each for each in found if each["impact"] in ("serious", "critical")]
+    assert [_said(each) for each in serious] == []
+    sizes = notebook.page.evaluate(
+        """[...document.querySelectorAll(".dockyard *")].map(
+             each => parseFloat(getComputedStyle(each).fontSize))"""
+    )
+    assert min(sizes) >= 12
+
+
+def _said(violation: dict[str, Any]) -> str:
+    return f"{violation['help']}: {[node['html'][:200] for node in violation['nodes'][:3]]}"
+
+
+def test_nothing_is_asked_of_the_internet(notebook: Notebook) -> None:
+    asked = notebook.page.evaluate(
+        "performance.getEntriesByType('resource').map(each => each.name)"
+    )
+    own = notebook.page.url.split("/lab/")[0]
+    assert [url for url in asked if not url.startswith((own, "data:", "blob:"))] == []
+
+
+def test_the_kit_has_the_panel() -> None:
+    for exercise in Path(settings.course_dir(), "exercises").glob("*/*.ipynb"):
+        assert '"lab.panel()"' in exercise.read_text()
