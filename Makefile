@@ -43,6 +43,9 @@ test-all: tests $(READY) ## The same with every near miss, not one for each crit
 .PHONY: _test
 _test:
 	@$(DOCKYARD) images > /dev/null
+	@command -v chromium > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; } \
+	  || echo "No Chromium here: the browser's tests are left out."
 	@$(BIN)/pytest --numprocesses 3 --dist worksteal $(PROVE) $(ARGS)
 
 test-quick: tests $(READY) ## Run the tests that need no engine

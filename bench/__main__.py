@@ -9,7 +9,7 @@ from pathlib import Path
 
 import docker
 
-from bench import checks, classes, commands, contents, exercises, labs
+from bench import checks, classes, commands, contents, exercises, labs, screen
 from bench.measure import Figure
 from dockyard import engine as engines
 from dockyard.course import Exercise, load_exercise
@@ -22,6 +22,7 @@ SECTIONS: dict[str, Callable[[docker.DockerClient, Exercise], Iterator[Figure]]]
     "checks": checks.measure,
     "exercises": exercises.measure,
     "classes": classes.measure,
+    "screen": screen.measure,
 }
 EXERCISE = "02_clustering"
 RESULTS = Path(__file__).parent / "RESULTS.md"

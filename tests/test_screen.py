@@ -1,10 +1,6 @@
 """The learner's screen in a real browser: clicked and typed at, as a person would."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +8,13 @@ from typing import Any
 import docker
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import chromium
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from bench.browser import Site, chromium, jupyterlab
 from conftest import PREFIX
 from dockyard import lifecycle, settings
 from dockyard.course import load_exercise
+from dockyard.errors import LabError
 from dockyard.lab import Lab, all_names, find
 from dockyard.solution import cells
 
@@ -29,53 +26,32 @@ expect.set_options(timeout=20_000 * settings.patience())
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory, outer: docker.DockerClient) -> Iterator[str]:
-    """JupyterLab, as `make lab` starts it in a learners' kit."""
-    kit = tmp_path_factory.mktemp("kit") / "course"
-    dockyard = [sys.executable, "-m", "dockyard.cli"]
-    subprocess.run([*dockyard, "release", str(kit)], check=True, capture_output=True)
-    own = {"DOCKYARD_COURSE": str(kit), "JUPYTERHUB_USER": LEARNER}
-    own["DOCKYARD_STATE"] = str(settings.state_dir())
-    server = subprocess.Popen(
-        [*dockyard, "lab"],
-        env={**os.environ, **own},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert server.stdout
-    lines = (re.search(r"Open (\S+)", line) for line in server.stdout)
-    yield next(found[1] for found in lines if found)
-    server.terminate()
-    server.communicate()
+def site(tmp_path_factory: pytest.TempPathFactory, outer: docker.DockerClient) -> Iterator[Site]:
+    with jupyterlab(tmp_path_factory.mktemp("kit") / "course", LEARNER) as site:
+        yield site
     for name in all_names(outer, LEARNER):
         lifecycle.down(outer, name)
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("browser")) as started:
-        yield started
-
-
-def parts(address: str) -> tuple[str, str]:
-    """Where the server is, and its token."""
-    found = re.fullmatch(r"(.*)/lab/.*token=(\w+)", address)
-    assert found
-    return found[1], found[2]
+    try:
+        with chromium(tmp_path_factory.mktemp("browser")) as started:
+            yield started
+    except LabError as error:
+        pytest.skip(str(error))
 
 
 class Notebook:
     """An exercise's notebook on a page of its own."""
 
-    def __init__(self, page: Page, address: str, exercise_id: str) -> None:
+    def __init__(self, page: Page, site: Site, exercise_id: str) -> None:
         self.page = page
         self.view, self.panel = page.locator(".dockyard").first, page.locator(".dy-panel")
-        base, token = parts(address)
         path = f"work/{exercise_id}/{exercise_id}.ipynb"
-        page.goto(f"{base}/lab/tree/{path}?reset&token={token}")
+        page.goto(site.url(f"lab/tree/{path}?reset"))
         expect(page.get_by_text("(ipykernel) | Idle")).to_be_visible()
-        source = json.loads(page.request.get(f"{base}/api/contents/{path}?token={token}").text())
+        source = page.request.get(site.url(f"api/contents/{path}")).json()
         self._cells = [cell["id"] for cell in source["content"]["cells"]]
 
     def cell(self, cell_id: str) -> Locator:
@@ -102,12 +78,12 @@ class Notebook:
 
     def thing(self, label: str) -> Locator:
         """A host, a container or a port in the picture."""
-        return self.view.locator(f'[aria-label^="{label}"]')
+        return self.view.locator(f'svg [aria-label^="{label}"]')
 
 
 @pytest.fixture
 def open_notebook(
-    browser: Browser, address: str, outer: docker.DockerClient
+    browser: Browser, site: Site, outer: docker.DockerClient
 ) -> Iterator[Callable[[str], Notebook]]:
     """Opens an exercise on a fresh lab, and runs its first cells."""
     pages = []
@@ -116,17 +92,16 @@ def open_notebook(
         lifecycle.up(outer, load_exercise(exercise_id), LEARNER)
         lifecycle.reset(outer, load_exercise(exercise_id), LEARNER)
         pages.append(browser.new_page(viewport={"width": 1400, "height": 1500}))
-        notebook = Notebook(pages[-1], address, exercise_id)
+        notebook = Notebook(pages[-1], site, exercise_id)
         notebook.run("open-the-lab")
         notebook.run("panel")
         expect(notebook.panel.locator(".dy-total")).to_contain_text(re.compile(r"^0 of \d+ points"))
         return notebook
 
     yield open_it
-    base, token = parts(address)
     for page in pages:
-        for session in page.request.get(f"{base}/api/sessions?token={token}").json():
-            page.request.delete(f"{base}/api/sessions/{session['id']}?token={token}")
+        for session in page.request.get(site.url("api/sessions")).json():
+            page.request.delete(site.url(f"api/sessions/{session['id']}"))
         page.close()
 
 

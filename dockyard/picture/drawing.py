@@ -168,7 +168,8 @@ def _column(scene: Scene, host: Host, shared: Sequence[Network], left: float, to
 def _box(svg: Element, column: Column) -> Element:
     dead = {"fill": GROUND, "stroke": RED, "stroke_dasharray": "5 4"}
     look = {"fill": PAPER, "stroke": EDGE} if column.host.answers else dead
-    return add(svg, "rect", x=column.left, y=column.top, width=HOST, rx=10, **look)
+    what = {"data_host": column.host.name, **look}
+    return add(svg, "rect", x=column.left, y=column.top, width=HOST, rx=10, **what)
 
 
 def _host(svg: Element, column: Column, shared: int) -> float:

@@ -1,6 +1,8 @@
 // The lab as a live picture: shows the SVG that the kernel draws, and tells it what was clicked.
 
 const LARGEST = 3, SMALLEST = 1, STEP = 1.25; // zoom; below 1, text would be under 12 pixels
+// What has a name can be reached by keyboard; a host's box can be clicked on, too.
+const NAMED = "[data-host][aria-label]";
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -52,11 +54,11 @@ function render({ model, el, signal }) {
     const focused = key(stage.contains(document.activeElement) && document.activeElement);
     svg.setAttribute("role", "group");
     svg.querySelector("title")?.remove(); // it would hang over every part as a tool tip
-    for (const thing of svg.querySelectorAll("[data-host]")) prepare(thing);
+    for (const thing of svg.querySelectorAll(NAMED)) prepare(thing);
     stage.replaceChildren(svg);
     scale(zoom);
     if (focused.trim())
-      [...svg.querySelectorAll("[data-host]")].find((each) => key(each) === focused)?.focus();
+      [...svg.querySelectorAll(NAMED)].find((each) => key(each) === focused)?.focus();
     mark();
   }
 
