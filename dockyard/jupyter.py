@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+from jupyter_core.paths import jupyter_runtime_dir
+
 from dockyard import settings
 from dockyard.errors import DockyardError
 from dockyard.settings import Say
@@ -23,14 +26,12 @@ def run(say: Say) -> int:
     Raises:
         DockyardError: it does not come up.
     """
-    port = _free_port()
     page = _first_page()
     shell = os.environ.get("SHELL") or "sh"
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(16)
     arguments = [
         "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.port={port}",
-        "--ServerApp.port_retries=0",
+        f"--ServerApp.port={DEFAULT_PORT}",  # or one that is free
         f"--ServerApp.root_dir={settings.course_dir()}",
         f"--ServerApp.default_url=/{page}",
         "--LabApp.expose_app_in_browser=True",  # the lab's picture opens terminals
@@ -50,7 +51,7 @@ def run(say: Say) -> int:
         env={**os.environ, "JUPYTER_TOKEN": token, **_paths()},
     )
     try:
-        wait_until(lambda: server.poll() is not None or _answers(port), START_TIMEOUT)
+        port = wait_until(lambda: server.poll() is not None or _port(server.pid), START_TIMEOUT)
         if server.poll() is None:
             say(f"Open http://127.0.0.1:{port}/{page}?token={token}")
             say("Ctrl-C ends it. Labs stay up; `make reset` brings them back to the start.")
@@ -83,18 +84,12 @@ def _paths() -> dict[str, str]:
     }
 
 
-def _answers(port: int) -> bool:
+def _port(pid: int) -> int:
+    """Where the server listens, as it says itself once it does; 0 before."""
+    told = Path(jupyter_runtime_dir(), f"jpserver-{pid}.json")
+    try:
+        port = int(msgspec.json.decode(told.read_bytes())["port"])
+    except (OSError, msgspec.DecodeError):  # not there yet, or half-written
+        return 0
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _free_port() -> int:
-    """8888, where people expect it, or any free one."""
-    for port in (DEFAULT_PORT, 0):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise AssertionError("the system gives no port away")
+        return port if probe.connect_ex(("127.0.0.1", port)) == 0 else 0

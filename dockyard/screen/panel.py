@@ -9,7 +9,7 @@ import msgspec
 import traitlets
 
 from dockyard import checker, hints, report
-from dockyard.errors import DockyardError
+from dockyard.errors import reason
 from dockyard.lab import Lab
 from dockyard.picture.scene import Scene
 from dockyard.report import Report
@@ -97,16 +97,17 @@ class CheckPanel(Widget):
             self._judged = self._watcher.scene
             self.busy = True
             try:
-                self._tell(checker.check(self._exercise, self._learner, gently=not whole))
-            except DockyardError as error:
-                self.note = str(error)
+                self.take(checker.check(self._exercise, self._learner, gently=not whole))
+            except Exception as error:  # a panel that looks no more would say nothing of it
+                self.note = reason(error)
             finally:
                 self._ended = monotonic()
                 self.busy = False
             if self._watcher.scene and not whole:
                 self._seen(self._watcher.scene)
 
-    def _tell(self, found: Report) -> None:
+    def take(self, found: Report) -> None:
+        """Show a report; criteria that it skips keep the outcome that they had."""
         now = datetime.now().strftime("%H:%M:%S")
         before = {each.id: each for each in self._last.criteria} if self._last else {}
         earlier = {
