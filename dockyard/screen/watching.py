@@ -23,9 +23,12 @@ ACTIONS = [
     "create", "start", "restart", "pause", "unpause", "die", "destroy", "rename", "update", "oom",
     "health_status", "connect", "disconnect", "mount", "remove", "tag", "untag", "load", "delete",
 ]  # fmt: skip
-#: Seconds: between two looks; until the last look after a change, for a manager hears of its
-#: workers' tasks a moment later; and until a stream that has ended is tried again.
-PAUSE, LATER, AGAIN = 0.05, 1.0, 1.0
+#: Seconds between two looks, and until a stream that has ended is tried again.
+PAUSE, AGAIN = 0.05, 1.0
+#: Seconds until the next look after a change, one after the other. Some events come a moment
+#: before the state that they tell of (`pause`, in moby's containerPause), and a swarm's manager
+#: hears of its workers' tasks later.
+LATER = [0.05, 1.0]
 
 
 @dataclass
@@ -127,10 +130,10 @@ class Watcher:
 
     def _look(self) -> None:
         views: dict[str, View | None] = dict.fromkeys(self._lab.hosts)
-        settled = True
+        again: list[float] = []
         while not self._stopped.is_set():
-            changed = self._changes.some.wait(None if settled else LATER)
-            settled = not changed
+            changed = self._changes.some.wait(again[0] if again else None)
+            again = LATER if changed else again[1:]
             hosts = self._changes.take() if changed else {*self._lab.hosts}
             hosts |= {host for host, view in views.items() if view and view.role == "manager"}
             asked = side_by_side(lambda host: (host, ask(self._lab, host)), hosts)
