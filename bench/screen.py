@@ -19,12 +19,16 @@ from dockyard.lab import Lab, LabName
 
 LEARNER = "bench-screen"
 CHANGES, MANY, IDLE = 100, 60, 20  # changes; containers; seconds
-#: Notes when an element of the page first says something else, in seconds since 1970.
+#: Notes when an element of the page says something else than before, in seconds since 1970.
 WATCH = """selector => {
   window.changes = [];
+  const element = document.querySelector(selector);
   const at = () => (performance.timeOrigin + performance.now()) / 1000;
-  new MutationObserver(() => window.changes.push(at())).observe(
-    document.querySelector(selector), {childList: true, subtree: true, characterData: true});
+  let before = element.textContent;
+  new MutationObserver(() => {
+    if (element.textContent !== before) window.changes.push(at());
+    before = element.textContent;
+  }).observe(element, {childList: true, subtree: true, characterData: true});
 }"""
 
 
