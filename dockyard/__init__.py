@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dockyard.notebook import check, hint, open_lab
+    from dockyard.notebook import check, hint, home, open_lab
     from dockyard.waiting import wait_until
 
-__all__ = ["check", "hint", "open_lab", "wait_until"]
+__all__ = ["check", "hint", "home", "open_lab", "wait_until"]
 
 
 def __getattr__(name: str) -> Any:

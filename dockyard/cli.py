@@ -14,7 +14,18 @@ import docker
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from dockyard import checker, embedded, hints, images, lab, lifecycle, report, seed, swarm
+from dockyard import (
+    checker,
+    embedded,
+    hints,
+    images,
+    lab,
+    lifecycle,
+    progress,
+    report,
+    seed,
+    swarm,
+)
 from dockyard import engine as engines
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.errors import DockyardError, UnknownName, reason
@@ -202,6 +213,7 @@ def check(exercise: Exercise, task: str | None, learner: str, as_json: bool) -> 
     """Look at a lab: what was expected, what was found."""
     lab.find(engines.connect(say), exercise, learner)
     result = checker.check(exercise, learner, task)
+    progress.remember(result)
     click.echo(report.to_json(result) if as_json else report.to_text(result))
     sys.exit(2 if result.points is None else 0 if result.passed else 1)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import docker
 
-from dockyard import checker, engine, lifecycle, report, swarm
+from dockyard import checker, engine, lifecycle, progress, report, swarm
 from dockyard.course import load_exercise
 from dockyard.errors import DockyardError
 from dockyard.lab import LAB_MARK, Lab, LabName
@@ -164,10 +164,18 @@ def check(exercise_id: str, task: str | None = None, learner: str | None = None)
     if os.environ.get(GRADING):
         return _Later()
     result = checker.check(load_exercise(exercise_id), learner or default_learner(), task)
+    progress.remember(result)
     display(HTML(report.to_html(result)))  # type: ignore[no-untyped-call]
     if result.points is None:
         raise DockyardError(report.total(result))
     return result.points
+
+
+def home(learner: str | None = None) -> Any:
+    """The course at a glance: what you have reached, the next step, and what your labs use."""
+    from dockyard.screen import home as course
+
+    return course.home(engine.connect(print), learner or default_learner())
 
 
 def hint(exercise_id: str, criterion: str | None = None, learner: str | None = None) -> None:

@@ -1,6 +1,7 @@
 """Fixtures of all tests: the outer engine, and labs that always go again."""
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from dockyard import course, engine, lifecycle
+from dockyard import course, engine, lifecycle, settings
 from dockyard.lab import Lab, all_names
 
 # A shell that runs us in the background ignores Ctrl-C for us, and for all that tests start.
@@ -45,6 +46,8 @@ def outer() -> Iterator[docker.DockerClient]:
     for name in all_names(client):
         if name.learner.startswith(PREFIX):
             lifecycle.down(client, name)
+    for folder in (settings.state_dir() / "progress").glob(f"{PREFIX}*"):
+        shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -142,15 +142,9 @@ def test_pictures_can_be_read(picture: str) -> None:
 
 
 def test_the_start_page_leads_to_every_part() -> None:
-    cells = {cell.id: cell.source for cell in read("start").cells}
-    shown: dict[str, Any] = {}
-    setup, _, last = cells["exercises"].rpartition("\n")
-    exec(setup, shown)  # noqa: S102 (a cell of ours)
-    rows = eval(last, shown).data.splitlines()  # noqa: S307
-    for exercise_id, row in zip(exercise_ids(), rows, strict=True):
-        assert f"({exercise_id}.ipynb)" in cells["parts"]
-        assert f"({Path('..', 'work', exercise_id, exercise_id)}.ipynb)" in row
-        assert row.endswith(f"about {load_exercise(exercise_id).minutes} minutes")
+    parts = {cell.id: cell.source for cell in read("start").cells}["parts"]
+    for exercise_id in exercise_ids():
+        assert f"({exercise_id}.ipynb)" in parts
 
 
 def test_kubernetes_manifest_says_the_same_as_the_stack() -> None:

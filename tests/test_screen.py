@@ -218,6 +218,41 @@ def test_a_kernel_that_is_restarted_is_said(notebook: Notebook) -> None:
     expect(notebook.thing("node1")).to_be_visible()
 
 
+def test_a_reset_elsewhere_is_followed(
+    notebook: Notebook, lab: Lab, outer: docker.DockerClient
+) -> None:
+    run = lab.client("node1").containers.run
+    run("dockyard/debian:1", ["sleep", "600"], name="mine", detach=True)
+    expect(notebook.thing("mine on node1")).to_be_visible()
+    lifecycle.reset(outer, lab.exercise, LEARNER)
+    expect(notebook.thing("mine on node1")).to_have_count(0)
+    expect(notebook.unanswering()).to_have_count(0)
+    run("dockyard/debian:1", ["sleep", "600"], name="again", detach=True)
+    expect(notebook.thing("again on node1, running")).to_be_visible()
+
+
+def test_a_lab_that_is_gone_is_said(
+    notebook: Notebook, lab: Lab, outer: docker.DockerClient
+) -> None:
+    lifecycle.down(outer, lab.name)
+    expect(notebook.view).to_contain_text("Run the cell with open_lab again")
+    notebook.run("open-the-lab")
+    expect(notebook.view).not_to_contain_text("Run the cell with open_lab again")
+    expect(notebook.thing("node1")).to_be_visible()
+
+
+def test_two_tabs_show_one_lab(notebook: Notebook, lab: Lab) -> None:
+    other = notebook.page.context.new_page()
+    other.set_viewport_size({"width": 1400, "height": 1500})
+    other.goto(notebook.page.url)
+    thing = other.locator('.dockyard svg [aria-label^="mine on node1, running"]')
+    expect(other.locator(".dockyard svg")).to_be_visible()
+    client = lab.client("node1")
+    client.containers.run("dockyard/debian:1", ["sleep", "600"], name="mine", detach=True)
+    expect(thing).to_be_visible()
+    expect(notebook.thing("mine on node1, running")).to_be_visible()
+
+
 def test_all_of_it_by_keyboard(notebook: Notebook, lab: Lab) -> None:
     client = lab.client("node1")
     client.containers.run("dockyard/debian:1", ["sleep", "600"], name="mine", detach=True)

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import traitlets
 
-from dockyard import checker, hints, report
+from dockyard import checker, hints, progress, report
 from dockyard.errors import reason
 from dockyard.lab import Lab
 from dockyard.picture.scene import Scene
 from dockyard.report import Report
 from dockyard.screen.watching import Listener, Watcher
-from dockyard.screen.widget import ASSETS, WORDS, Widget
+from dockyard.screen.widget import WORDS, Widget, script
 
 #: Seconds: in which a burst of events makes one check; and after a check, in which events may
 #: still be its own doing.
@@ -37,7 +37,7 @@ class CheckPanel(Widget):
         automatic: whether to check by itself.
     """
 
-    _esm = ASSETS / "panel.js"
+    _esm = script("panel.js")
     tasks: Any = traitlets.List().tag(sync=True)
     report = traitlets.Dict().tag(sync=True)
     earlier = traitlets.Dict().tag(sync=True)
@@ -97,7 +97,9 @@ class CheckPanel(Widget):
             self._judged = self._watcher.scene
             self.busy = True
             try:
-                self.take(checker.check(self._exercise, self._learner, gently=not whole))
+                found = checker.check(self._exercise, self._learner, gently=not whole)
+                progress.remember(found)
+                self.take(found)
             except Exception as error:  # a panel that looks no more would say nothing of it
                 self.note = reason(error)
             finally:

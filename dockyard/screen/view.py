@@ -15,7 +15,7 @@ from dockyard.picture.scene import Scene
 from dockyard.picture.shapes import MARGIN
 from dockyard.screen.acting import Actor
 from dockyard.screen.watching import Listener, Watcher
-from dockyard.screen.widget import ASSETS, WORDS, Widget
+from dockyard.screen.widget import WORDS, Widget, script
 
 
 class LabView(Widget):
@@ -29,7 +29,7 @@ class LabView(Widget):
         sizes: of the picture's parts, in pixels, for pages to know.
     """
 
-    _esm = ASSETS / "view.js"
+    _esm = script("view.js")
     svg = traitlets.Unicode().tag(sync=True)
     news = traitlets.Unicode().tag(sync=True)
     links = traitlets.Dict().tag(sync=True)
@@ -49,11 +49,9 @@ class LabView(Widget):
         watcher.add(Listener(show=self._show))
 
     def _show(self, scene: Scene) -> None:
-        before = {*picture.describe(self._scene).splitlines()} if self._scene.hosts else set()
-        lines = picture.describe(scene).splitlines()
-        self._scene = scene
+        before, self._scene = self._scene, scene
         with self.hold_sync():
-            self.news = "; ".join(line for line in lines if line not in before) if before else ""
+            self.news = _news(before, scene)
             self._draw()
 
     @traitlets.observe("columns")
@@ -88,3 +86,12 @@ class LabView(Widget):
             "text/plain": picture.describe(self._scene),
             "text/html": picture.as_image(self._scene),
         }
+
+
+def _news(before: Scene, now: Scene) -> str:
+    """What has changed, in words; and what to do when all is gone."""
+    if not any(host.answers for host in now.hosts):
+        return WORDS["view"]["gone"]
+    known = picture.describe(before).splitlines() if before.hosts else None
+    lines = picture.describe(now).splitlines()
+    return "; ".join(line for line in lines if line not in known) if known else ""

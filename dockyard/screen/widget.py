@@ -11,6 +11,11 @@ ASSETS = Path(__file__).parent / "assets"
 WORDS: dict[str, dict[str, str]] = msgspec.toml.decode((ASSETS / "words.toml").read_bytes())
 
 
+def script(name: str) -> str:
+    """A page's part of a widget, as one module: a kernel sends no files."""
+    return (ASSETS / "make.js").read_text() + (ASSETS / name).read_text()
+
+
 class Widget(anywidget.AnyWidget):
     """A widget that lives while a page shows it, and whose clicks are heard while a cell runs.
 

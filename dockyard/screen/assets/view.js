@@ -4,16 +4,6 @@ const LARGEST = 3, SMALLEST = 1, STEP = 1.25; // zoom; below 1, text would be un
 // What has a name can be reached by keyboard; a host's box can be clicked on, too.
 const NAMED = "[data-host][aria-label]";
 
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
 // What identifies a thing in the picture, across its redrawings.
 const key = (thing) =>
   thing ? [thing.dataset.host, thing.dataset.container, thing.dataset.port].join(" ") : "";

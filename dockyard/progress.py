@@ -1,0 +1,75 @@
+"""How far a learner has come, kept on this machine: what was ever met stays met.
+
+A lab that is started over, or removed, takes the present state with it; what somebody has learnt
+it does not.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from dockyard.course import Exercise
+from dockyard.lab import slug
+from dockyard.report import Report
+from dockyard.settings import state_dir
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """The best that was found of one criterion."""
+
+    task: str
+    points: float
+    max_points: float
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """One exercise.
+
+    Attributes:
+        criteria: by id; empty before the first look.
+    """
+
+    criteria: dict[str, Reached] = {}
+
+    @property
+    def points(self) -> float:
+        return sum(each.points for each in self.criteria.values())
+
+    @property
+    def max_points(self) -> float:
+        return sum(each.max_points for each in self.criteria.values())
+
+    def open_task(self, exercise: Exercise) -> str | None:
+        """The first task that is not done, if any is not."""
+        missing = {each.task for each in self.criteria.values() if each.points < each.max_points}
+        known = {each.task for each in self.criteria.values()}
+        return next((t.id for t in exercise.tasks if t.id in missing or t.id not in known), None)
+
+
+def remember(report: Report) -> None:
+    """Keep what is better than before; errors are nobody's."""
+    before = of(report.exercise, report.learner).criteria
+    now = dict(before)
+    for each in report.criteria:
+        if each.outcome != "error":
+            best = before[each.id].points if each.id in before else 0.0
+            now[each.id] = Reached(each.task, max(best, each.points), each.max_points)
+    if now != before:
+        path = _path(report.exercise, report.learner)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(f".{os.getpid()}")
+        new.write_bytes(msgspec.json.encode(Progress(now)))
+        new.replace(path)  # at once: whoever reads never finds half of it
+
+
+def of(exercise_id: str, learner: str) -> Progress:
+    """What is known; nothing, where the file is missing or broken."""
+    try:
+        return msgspec.json.decode(_path(exercise_id, learner).read_bytes(), type=Progress)
+    except (OSError, msgspec.MsgspecError):
+        return Progress()
+
+
+def _path(exercise_id: str, learner: str) -> Path:
+    return state_dir() / "progress" / slug(learner) / f"{exercise_id}.json"

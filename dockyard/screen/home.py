@@ -1,0 +1,114 @@
+"""The course at a glance: what is done, what is next, and what it takes of the machine."""
+
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+import docker
+from docker.errors import DockerException
+from docker.models.containers import Container
+
+from dockyard import progress
+from dockyard.course import Exercise, exercise_ids, load_exercise
+from dockyard.lab import all_names, containers
+from dockyard.progress import Progress
+from dockyard.screen.widget import WORDS
+
+SAYS = WORDS["home"]
+CELL = "padding:4px 12px 4px 0;text-align:left;vertical-align:top"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the course, for one learner."""
+
+    exercise: Exercise
+    progress: Progress
+
+    @property
+    def open_task(self) -> str | None:
+        return self.progress.open_task(self.exercise)
+
+
+@dataclass(frozen=True)
+class Home:
+    """A learner's course. It shows itself as a table, or as text where there are no pages."""
+
+    parts: list[Part]
+    #: Exercises whose labs are there → bytes of memory that they use.
+    labs: dict[str, int]
+
+    @property
+    def next_step(self) -> str:
+        """One sentence."""
+        for part in self.parts:
+            if task := part.open_task:
+                title = part.exercise.task(task).title
+                return SAYS["next"].format(part=part.exercise.title, task=title)
+        return SAYS["done"]
+
+    @property
+    def resources(self) -> str:
+        """One sentence."""
+        used = ", ".join(
+            SAYS["lab"].format(id=id_, megabytes=used // 2**20) for id_, used in self.labs.items()
+        )
+        return SAYS["labs"].format(labs=used) if used else SAYS["no_labs"]
+
+    def __repr__(self) -> str:
+        rows = [f"{part.exercise.id}: {_points(part)}" for part in self.parts]
+        return "\n".join([self.next_step, *rows, self.resources])
+
+    def _repr_html_(self) -> str:
+        page = Element("div")
+        SubElement(SubElement(page, "p"), "b").text = self.next_step
+        table = SubElement(page, "table")
+        head = SubElement(SubElement(table, "thead"), "tr")
+        for name in ("part", "exercise", "time", "points"):
+            SubElement(head, "th", scope="col", style=CELL).text = SAYS[name]
+        for part in self.parts:
+            _row(SubElement(table, "tr"), part)
+        SubElement(page, "p").text = self.resources
+        return tostring(page, "unicode", method="html")
+
+
+def home(engine: docker.DockerClient, learner: str) -> Home:
+    """What is known of a learner's course."""
+    exercises = map(load_exercise, exercise_ids())
+    parts = [Part(each, progress.of(each.id, learner)) for each in exercises]
+    labs = {
+        name.exercise: sum(_memory(host) for host in containers(engine, name).values())
+        for name in all_names(engine, learner)
+    }
+    return Home(parts, labs)
+
+
+def _points(part: Part) -> str:
+    if not part.progress.criteria:
+        return SAYS["not_begun"]
+    return SAYS["reached"].format(
+        points=f"{part.progress.points:g}", max_points=f"{part.progress.max_points:g}"
+    )
+
+
+def _row(row: Element, part: Part) -> None:
+    exercise = part.exercise
+    tutorial, notebook = f"{exercise.id}.ipynb", f"../work/{exercise.id}/{exercise.id}.ipynb"
+    for text, link in ((exercise.id, tutorial), (exercise.title, notebook)):
+        SubElement(SubElement(row, "td", style=CELL), "a", href=link).text = text
+    SubElement(row, "td", style=CELL).text = SAYS["minutes"].format(minutes=exercise.minutes)
+    cell = SubElement(row, "td", style=CELL)
+    most = part.progress.max_points or 1
+    bar = {"value": f"{part.progress.points:g}", "max": f"{most:g}", "aria-label": exercise.title}
+    SubElement(cell, "progress", bar, style="margin-right:8px").tail = _points(part)
+
+
+def _memory(host: Container) -> int:
+    """Bytes that a host uses now, without what its kernel only keeps for a while."""
+    try:
+        client = host.client
+        assert client
+        told = client.api.stats(str(host.id), stream=False, one_shot=True)["memory_stats"]
+    except (DockerException, OSError, KeyError):
+        return 0
+    kept = told.get("stats", {})
+    return int(told.get("usage", 0) - kept.get("inactive_file", kept.get("total_inactive_file", 0)))
