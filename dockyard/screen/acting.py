@@ -94,7 +94,9 @@ class Actor:
             ("memory limit", f"{there.attrs['HostConfig']['Memory'] // 2**20} MB"),
             ("started", there.attrs["State"]["StartedAt"][:19].replace("T", " ") + " UTC"),
         ]
-        actions = [STOP_HOST, JOIN_AGAIN if cut else CUT_OFF]
+        actions = [STOP_HOST]
+        if len(self._lab.hosts) > 1:
+            actions.append(JOIN_AGAIN if cut else CUT_OFF)
         return Details(host, "", host, facts, _log(there), shell, actions)
 
     def _of_container(self, host: str, container: str) -> Details:

@@ -15,6 +15,7 @@ from dockyard.screen.widget import WORDS
 
 SAYS = WORDS["home"]
 CELL = "padding:4px 12px 4px 0;text-align:left;vertical-align:top"
+LINE = f"{CELL};white-space:nowrap"
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,11 @@ def _row(row: Element, part: Part) -> None:
     tutorial, notebook = f"{exercise.id}.ipynb", f"../work/{exercise.id}/{exercise.id}.ipynb"
     for text, link in ((exercise.id, tutorial), (exercise.title, notebook)):
         SubElement(SubElement(row, "td", style=CELL), "a", href=link).text = text
-    SubElement(row, "td", style=CELL).text = SAYS["minutes"].format(minutes=exercise.minutes)
-    cell = SubElement(row, "td", style=CELL)
+    SubElement(row, "td", style=LINE).text = SAYS["minutes"].format(minutes=exercise.minutes)
+    cell = SubElement(row, "td", style=LINE)
     most = part.progress.max_points or 1
     bar = {"value": f"{part.progress.points:g}", "max": f"{most:g}", "aria-label": exercise.title}
-    SubElement(cell, "progress", bar, style="margin-right:8px").tail = _points(part)
+    SubElement(cell, "progress", bar, style="width:6em;margin-right:8px").tail = _points(part)
 
 
 def _memory(host: Container) -> int:
