@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, flock
 from select import select
 from typing import IO
 
@@ -21,6 +22,7 @@ import msgspec
 from dockyard import report as reports
 from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError
+from dockyard.lab import LabName
 from dockyard.settings import patience
 
 TIMEOUT = 600.0  # seconds for one whole check, heals and updates included
@@ -128,6 +130,19 @@ def _one() -> Iterator[Checker]:
         _idle.append(mine)
 
 
+@contextmanager
+def _alone(name: LabName) -> Iterator[None]:
+    """One check of a lab at a time, whoever asks: another would see what this one takes away."""
+    try:
+        lock = (name.keys / "check.lock").open("w")
+    except FileNotFoundError:  # no keys, no lab: the check will say so
+        yield
+        return
+    with lock:
+        flock(lock, LOCK_EX)
+        yield
+
+
 def check(
     exercise: Exercise, learner: str, task: str | None = None, gently: bool = False
 ) -> reports.Report:
@@ -142,7 +157,7 @@ def check(
     """
     if task is not None:
         exercise.task(task)
-    with _one() as checker:
+    with _alone(LabName(exercise.id, learner)), _one() as checker:
         return checker.check(Request(exercise.id, learner, task, gently))
 
 

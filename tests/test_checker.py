@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import docker
+import psutil
 import pytest
+from docker.models.containers import Container
 
 from dockyard import course, lifecycle, settings
-from dockyard.lab import LabName
 from dockyard.waiting import wait_until
 
 EXERCISE = """
@@ -49,31 +50,57 @@ def small_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def web(outer: docker.DockerClient, learner: str, small_course: Path) -> Container:  # noqa: ARG001
+    lab = lifecycle.up(outer, course.load_exercise("00_pause"), learner)
+    run = lab.client("node1").containers.run
+    return run("dockyard/debian:1", ["sleep", "600"], name="web", detach=True)
+
+
+def is_now(web: Container, status: str) -> bool:
+    web.reload()
+    return web.status == status
+
+
+def check(learner: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "dockyard.cli", "check", "00_pause", "--learner", learner]
+    return subprocess.Popen(command, start_new_session=True)
+
+
 @pytest.mark.lab
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_check_puts_back_what_it_took(
-    outer: docker.DockerClient, learner: str, small_course: Path, blow: signal.Signals
+    learner: str, web: Container, small_course: Path, blow: signal.Signals
 ) -> None:
-    lab = lifecycle.up(outer, course.load_exercise("00_pause"), learner)
-    web = lab.client("node1").containers.run(
-        "dockyard/debian:1", ["sleep", "600"], name="web", detach=True
-    )
-
-    def status() -> str:
-        web.reload()
-        return str(web.status)
-
     for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dockyard.cli", "check", "00_pause", "--learner", learner],
-            start_new_session=True,
-        )
-        wait_until(lambda: status() == "paused", 60)
+        process = check(learner)
+        wait_until(lambda: is_now(web, "paused"), 60)
         os.kill(process.pid, blow)
         assert process.wait(60) != 0
-        wait_until(lambda: status() == "running", 30)
+        wait_until(lambda: is_now(web, "running"), 30)
         wait_until(lambda: not processes(small_course), 30)
-    lifecycle.down(outer, LabName("00_pause", learner))
+
+
+@pytest.mark.lab
+def test_checks_of_one_lab_wait_for_each_other(
+    learner: str, web: Container, small_course: Path
+) -> None:
+    first = check(learner)
+    wait_until(lambda: is_now(web, "paused"), 60)
+    second = check(learner)
+    wait_until(lambda: has_open(second.pid, "check.lock"), 60)
+    assert second.poll() is None
+    first.send_signal(signal.SIGINT)
+    first.wait(60)
+    wait_until(lambda: is_now(web, "running"), 30)
+    wait_until(lambda: is_now(web, "paused"), 30)
+    second.send_signal(signal.SIGINT)
+    second.wait(60)
+    wait_until(lambda: not processes(small_course), 30)
+
+
+def has_open(pid: int, name: str) -> bool:
+    return any(Path(each.path).name == name for each in psutil.Process(pid).open_files())
 
 
 def processes(course_folder: Path) -> list[str]:

@@ -80,12 +80,10 @@ class LabView(Widget):
 
     def instead(self) -> dict[str, str]:
         """The picture as it is now, and in words."""
+        scene = picture.look(self._lab)
         if not self._scene.hosts:
-            self._show(picture.look(self._lab))
-        return {
-            "text/plain": picture.describe(self._scene),
-            "text/html": picture.as_image(self._scene),
-        }
+            self._show(scene)
+        return {"text/plain": picture.describe(scene), "text/html": picture.as_image(scene)}
 
 
 def _news(before: Scene, now: Scene) -> str:
