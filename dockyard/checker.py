@@ -2,7 +2,7 @@
 
 `python -m dockyard.checker` is that process's parent: it imports pytest, testinfra and the SDK
 once and forks for each request, because importing them costs more than most checks. Requests
-and answers are lines of JSON, so nothing but text crosses the border.
+and answers are JSON, so nothing but text crosses the border.
 """
 
 import atexit
@@ -11,11 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
+from multiprocessing.connection import Connection
 from select import select
-from typing import IO
 
 import msgspec
 
@@ -27,6 +27,14 @@ from dockyard.settings import patience
 
 TIMEOUT = 600.0  # seconds for one whole check, heals and updates included
 PUT_BACK = 120.0  # seconds in which a check that is ended brings a node or a service back
+
+
+#: Gets each criterion as soon as it was looked at.
+Tell = Callable[[reports.Step], None]
+
+
+def nobody(_: reports.Step) -> None:
+    """Tell nobody."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -41,8 +49,9 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came of it: a report, or why there is none."""
+    """What came of it: a report, or why there is none. Until then, a step on the way."""
 
+    step: reports.Step | None = None
     report: reports.Report | None = None
     error: str = ""
 
@@ -52,6 +61,7 @@ class Checker:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._answers: Connection | None = None
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start the process, unless it runs; importing takes a second, so start early."""
@@ -62,6 +72,8 @@ class Checker:
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C ends the caller, who then ends this
             )
+            assert self._process.stdout
+            self._answers = Connection(os.dup(self._process.stdout.fileno()), writable=False)
             atexit.register(self.stop)
         return self._process
 
@@ -79,8 +91,14 @@ class Checker:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def check(self, request: Request, timeout: float = TIMEOUT) -> reports.Report:
+    def check(
+        self, request: Request, tell: Tell = nobody, timeout: float = TIMEOUT
+    ) -> reports.Report:
         """Look at a lab.
+
+        Args:
+            tell: gets each criterion as soon as it was looked at.
+            timeout: seconds.
 
         Raises:
             LabError: the check ended without a report; the message says why.
@@ -88,12 +106,13 @@ class Checker:
         try:
             process = self.start()
             assert process.stdin
-            assert process.stdout
+            assert self._answers
             process.stdin.write(msgspec.json.encode(request) + b"\n")
             process.stdin.flush()
-            line = _line(process.stdout, timeout * patience())
-            answer = msgspec.json.decode(line, type=Answer)
-        except (OSError, msgspec.MsgspecError):
+            ends = time.monotonic() + timeout * patience()
+            while (answer := _next(self._answers, ends)).step:
+                tell(answer.step)
+        except (OSError, EOFError, msgspec.MsgspecError):
             self.stop()
             raise LabError("The check was ended before it had a result. Try again.") from None
         except BaseException:  # a time-out, or Ctrl-C: its answer must not be the next one's
@@ -105,10 +124,10 @@ class Checker:
         return answer.report
 
 
-def _line(stream: IO[bytes], timeout: float) -> bytes:
-    if not select([stream], [], [], timeout)[0]:
-        raise LabError(f"The check took longer than {timeout:g} seconds and was ended. Try again.")
-    return stream.readline()
+def _next(answers: Connection, ends: float) -> Answer:
+    if not answers.poll(max(ends - time.monotonic(), 0)):
+        raise LabError("The check took too long and was ended. Try again.")
+    return msgspec.json.decode(answers.recv_bytes(), type=Answer)
 
 
 _all: list[Checker] = []
@@ -144,12 +163,17 @@ def _alone(name: LabName) -> Iterator[None]:
 
 
 def check(
-    exercise: Exercise, learner: str, task: str | None = None, gently: bool = False
+    exercise: Exercise,
+    learner: str,
+    task: str | None = None,
+    gently: bool = False,
+    tell: Tell = nobody,
 ) -> reports.Report:
     """Look at a learner's lab for an exercise, or for one task of it.
 
     Args:
         gently: take nothing away, not even for a moment; criteria that would are skipped.
+        tell: gets each criterion as soon as it was looked at.
 
     Raises:
         UnknownName: the exercise has no such task.
@@ -158,7 +182,7 @@ def check(
     if task is not None:
         exercise.task(task)
     with _alone(LabName(exercise.id, learner)), _one() as checker:
-        return checker.check(Request(exercise.id, learner, task, gently))
+        return checker.check(Request(exercise.id, learner, task, gently), tell)
 
 
 def warm_up() -> None:
@@ -177,7 +201,7 @@ def serve() -> None:
     """Fork for each request on standard input; answers go to standard output."""
     from dockyard import grading
 
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    answers = Connection(os.dup(1), readable=False)
     os.dup2(2, 1)  # whatever a grader prints must not get between the answers
     grading.warm_up()
     for line in sys.stdin.buffer:
@@ -185,10 +209,10 @@ def serve() -> None:
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            with suppress(KeyboardInterrupt, BrokenPipeError):  # nobody waits for the answer
-                answer = _answer(line)
+            with suppress(KeyboardInterrupt):
+                answer = _answer(line, lambda step: _send(answers, Answer(step=step)))
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # it may be gone once it has that
-                answers.write(msgspec.json.encode(answer) + b"\n")
+                _send(answers, answer)
             os._exit(0)
         os.close(alive)  # now open in the check's process only
         # While a check runs, the one who asked for it sends nothing: he is gone, and so is
@@ -199,18 +223,25 @@ def serve() -> None:
         _, status = os.waitpid(pid, 0)
         if status:
             died = Answer(error="The check's process was killed. Try again.")
-            answers.write(msgspec.json.encode(died) + b"\n")
+            _send(answers, died)
 
 
-def _answer(line: bytes) -> Answer:
+def _send(answers: Connection, answer: Answer) -> None:
+    with suppress(BrokenPipeError):  # nobody waits for it
+        answers.send_bytes(msgspec.json.encode(answer))
+
+
+def _answer(line: bytes, tell: Tell) -> Answer:
     from dockyard import grading
 
     try:
         request = msgspec.json.decode(line, type=Request)
         started = time.monotonic()
-        criteria = grading.run(request.exercise, request.learner, request.task, request.gently)
+        criteria = grading.run(
+            request.exercise, request.learner, request.task, request.gently, tell
+        )
         seconds = time.monotonic() - started
-        return Answer(reports.make(request.exercise, request.learner, criteria, seconds))
+        return Answer(report=reports.make(request.exercise, request.learner, criteria, seconds))
     except DockyardError as error:
         return Answer(error=str(error))
     except Exception as error:

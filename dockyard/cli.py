@@ -29,6 +29,7 @@ from dockyard import (
 from dockyard import engine as engines
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.errors import DockyardError, UnknownName, reason
+from dockyard.liveline import LiveLine
 from dockyard.plural import counted
 from dockyard.recipes import all_recipes, recipe
 from dockyard.settings import GRADING, course_dir, default_learner
@@ -212,7 +213,9 @@ def env(exercise: Exercise | None, host: str | None, outer: bool, learner: str) 
 def check(exercise: Exercise, task: str | None, learner: str, as_json: bool) -> None:
     """Look at a lab: what was expected, what was found."""
     lab.find(engines.connect(say), exercise, learner)
-    result = checker.check(exercise, learner, task)
+    line = LiveLine()
+    result = checker.check(exercise, learner, task, tell=lambda step: line.show(f" • {step}"))
+    line.wipe()
     progress.remember(result)
     click.echo(report.to_json(result) if as_json else report.to_text(result))
     sys.exit(2 if result.points is None else 0 if result.passed else 1)

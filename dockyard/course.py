@@ -69,6 +69,8 @@ class Exercise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minutes: int
     tasks: list[Task]
     lab: LabPlan
+    #: Points that a hint costs by its instructor's rules. Learners are told; nothing is taken off.
+    hint_cost: float = 0
 
     @property
     def folder(self) -> Path:

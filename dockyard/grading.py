@@ -30,7 +30,7 @@ from dockyard import engine
 from dockyard.course import Exercise, load_exercise
 from dockyard.errors import CourseError, LabError
 from dockyard.lab import Lab, containers, find
-from dockyard.report import CriterionResult, Outcome
+from dockyard.report import CriterionResult, Outcome, Step
 from dockyard.settings import state_dir
 from dockyard.shell import Shell, testinfra_host
 from dockyard.waiting import wait_until
@@ -80,13 +80,18 @@ def criteria(exercise: Exercise) -> list[Criterion]:
 
 
 def run(
-    exercise_id: str, learner: str, task: str | None = None, gently: bool = False
+    exercise_id: str,
+    learner: str,
+    task: str | None = None,
+    gently: bool = False,
+    tell: Callable[[Step], None] = lambda _: None,
 ) -> list[CriterionResult]:
     """Look at a lab.
 
     Args:
         task: look at this task's criteria only.
         gently: take nothing away; criteria that would are skipped.
+        tell: gets each criterion as soon as it was looked at.
 
     Raises:
         UnknownName, EngineError, LabError: there is no lab to look at.
@@ -94,7 +99,7 @@ def run(
     """
     exercise = load_exercise(exercise_id)
     outer = engine.connect()
-    grader = _Grader(exercise, outer, find(outer, exercise, learner), task, gently)
+    grader = _Grader(exercise, outer, find(outer, exercise, learner), task, gently, tell)
     _pytest(exercise, [], grader)
     return [each for each in grader.results.values() if task in (None, each.task)]
 
@@ -163,8 +168,10 @@ class _Grader(_Collector):
         lab: Lab,
         task: str | None,
         gently: bool,
+        tell: Callable[[Step], None],
     ) -> None:
         super().__init__(exercise)
+        self._tell, self._of = tell, 0
         self.results: dict[str, CriterionResult] = {}
         self._outer = outer
         self._lab = lab
@@ -211,6 +218,7 @@ class _Grader(_Collector):
         super().pytest_collection_modifyitems(items)
         wanted = self._wanted()
         items[:] = [item for item in items if _id(item) in wanted] if not self.broken else []
+        self._of = len(items)
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         needs = [self.results[need] for need in _criterion(item).needs if need in self.results]
@@ -228,7 +236,9 @@ class _Grader(_Collector):
         if call.when == "call" or (call.when == "setup" and call.excinfo):
             criterion = _criterion(item)
             expect = self._expects.get(item.name, Expect())
-            self.results[criterion.id] = self._result(criterion, expect, call.excinfo)
+            result = self._result(criterion, expect, call.excinfo)
+            self.results[criterion.id] = result
+            self._tell(Step(result, len(self.results), self._of))
         return done
 
     def _result(

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import msgspec
-from jupyter_core.paths import jupyter_runtime_dir
+from jupyter_core.paths import jupyter_config_dir, jupyter_runtime_dir
 
 from dockyard import settings
 from dockyard.errors import DockyardError
@@ -17,6 +17,7 @@ from dockyard.settings import Say
 from dockyard.waiting import wait_until
 
 DEFAULT_PORT = 8888
+SETTINGS = Path(__file__).parent / "screen" / "jupyter"
 START_TIMEOUT = 90  # seconds; the first import on a slow disk takes long
 
 
@@ -27,6 +28,8 @@ def run(say: Say) -> int:
         DockyardError: it does not come up.
     """
     page = _first_page()
+    # Ours, and whoever has one of their own.
+    styles = [str(SETTINGS / "custom"), str(Path(jupyter_config_dir(), "custom"))]
     shell = os.environ.get("SHELL") or "sh"
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(16)
     arguments = [
@@ -35,6 +38,8 @@ def run(say: Say) -> int:
         f"--ServerApp.root_dir={settings.course_dir()}",
         f"--ServerApp.default_url=/{page}",
         "--LabApp.expose_app_in_browser=True",  # the lab's picture opens terminals
+        "--LabApp.custom_css=True",
+        f"--ServerApp.tornado_settings={ {'static_custom_path': styles} }",
         # No login shell, which is what terminals have otherwise: it would forget our PATH.
         f"--ServerApp.terminado_settings={ {'shell_command': [shell]} }",
         "--ServerApp.log_level=ERROR",
@@ -76,7 +81,7 @@ def _paths() -> dict[str, str]:
     """Where programs and settings are looked for: first among ours."""
     ours = {
         "PATH": Path(sys.executable).parent,  # `dockyard`, for terminals and `!` lines
-        "JUPYTER_CONFIG_PATH": Path(__file__).parent / "screen" / "jupyter",  # asks for no news
+        "JUPYTER_CONFIG_PATH": SETTINGS,  # asks for no news
     }
     return {
         name: os.pathsep.join(filter(None, [str(path), os.environ.get(name)]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import docker
 
-from dockyard import checker, engine, lifecycle, progress, report, swarm
+from dockyard import checker, engine, lifecycle, progress, report, swarm, timeline
 from dockyard.course import load_exercise
 from dockyard.errors import DockyardError
 from dockyard.lab import LAB_MARK, Lab, LabName
@@ -57,14 +57,31 @@ class LearnerLab:
         """The check as a panel: it looks by itself when something happens in the lab."""
         return self._panel if self._outer else None
 
+    def timeline(self) -> Any:
+        """What happened in the lab, and when each criterion was true: a strip, and a list."""
+        if not self._outer:
+            return None
+        from dockyard import grading  # with pytest, which a sandbox has not
+        from dockyard.picture.strip import Strip
+
+        titles = {each.id: each.title for each in grading.criteria(self._lab.exercise)}
+        return Strip(timeline.read(timeline.path_of(self._lab.name)), titles)
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The picture, live; where a submission is graded, words will do."""
         return self._view._repr_mimebundle_(**kwargs) if self._outer else {"text/plain": repr(self)}
 
+    def follow(self) -> None:
+        """Begin to record what happens in it."""
+        self._watcher.start()
+
+    def judged(self, result: report.Report) -> None:
+        """Show what a check has found on the lab's screen, too."""
+        self._watcher.judged(result)
+
     def close(self) -> None:
-        """Watch it no longer."""
-        if "_watcher" in vars(self):
-            self._watcher.stop()
+        """Follow it no longer."""
+        self._watcher.stop()
 
     @cached_property
     def _view(self) -> Any:
@@ -139,6 +156,7 @@ def open_lab(exercise_id: str, learner: str | None = None) -> LearnerLab:
         if known:
             known.close()
         known = _opened[lab.name] = LearnerLab(lab, outer)
+        known.follow()
     return known
 
 
@@ -159,13 +177,23 @@ def check(exercise_id: str, task: str | None = None, learner: str | None = None)
         exercise_id: such as "02_clustering".
         task: only this task; all of them by default.
     """
-    from IPython.display import HTML, display
+    from IPython.display import HTML, DisplayHandle
 
     if os.environ.get(GRADING):
         return _Later()
-    result = checker.check(load_exercise(exercise_id), learner or default_learner(), task)
+    name = LabName(exercise_id, learner or default_learner())
+    shown: Any = DisplayHandle()  # type: ignore[no-untyped-call]
+    shown.display(HTML("Looking…"))  # type: ignore[no-untyped-call]
+    result = checker.check(
+        load_exercise(exercise_id),
+        name.learner,
+        task,
+        tell=lambda step: shown.update(HTML(f"{step}…")),  # type: ignore[no-untyped-call]
+    )
     progress.remember(result)
-    display(HTML(report.to_html(result)))  # type: ignore[no-untyped-call]
+    if name in _opened:
+        _opened[name].judged(result)
+    shown.update(HTML(report.to_html(result)))  # type: ignore[no-untyped-call]
     if result.points is None:
         raise DockyardError(report.total(result))
     return result.points

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from dockyard import timeline
 from dockyard.course import Exercise
 from dockyard.lab import slug
 from dockyard.report import Report
@@ -48,7 +49,8 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 def remember(report: Report) -> None:
-    """Keep what is better than before; errors are nobody's."""
+    """Keep what is better than before, and what has turned; errors are nobody's."""
+    timeline.record_report(report)
     before = of(report.exercise, report.learner).criteria
     now = dict(before)
     for each in report.criteria:

@@ -14,9 +14,10 @@ from dockyard.classroom.submissions import walk
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.errors import UnknownName
 from dockyard.settings import course_dir
+from dockyard.timeline import HANDED_IN
 
 #: Files of an exercise that are no part of a learner's copy.
-PRIVATE = {"exercise.toml", "near_misses.toml", "alternative.sh"}
+PRIVATE = {"exercise.toml", "near_misses.toml", "alternative.sh", HANDED_IN}
 #: What learners do not need, or must not have.
 KEPT_BACK = {"near_misses.toml", "alternative.sh", "tests", "bench", "nbgrader_config.py"}
 #: Folders of a checkout that git would leave out, for where there is no git.

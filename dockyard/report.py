@@ -42,6 +42,17 @@ class CriterionResult(msgspec.Struct, frozen=True, omit_defaults=True):
     skipped: bool = False
 
 
+class Step(msgspec.Struct, frozen=True):
+    """One criterion, as soon as it was looked at: which of how many in this look."""
+
+    result: CriterionResult
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"Looked at {self.number} of {self.of} criteria"
+
+
 class Report(msgspec.Struct, frozen=True):
     """All criteria of one exercise, or of one task of it, looked at once.
 

@@ -11,7 +11,7 @@ from dockyard import report, solution
 from dockyard.course import load_exercise
 from dockyard.lab import PROBE_LABEL, Lab, LabName
 from dockyard.picture.scene import Scene
-from dockyard.report import CriterionResult, Outcome, Report
+from dockyard.report import CriterionResult, Outcome, Report, Step
 from dockyard.screen.panel import CheckPanel
 from dockyard.screen.watching import Listener, Watcher
 from dockyard.waiting import wait_until
@@ -64,6 +64,22 @@ def test_a_whole_look_is_of_now(panel: CheckPanel) -> None:
     panel.take(made(criterion("heals", "blocked", skipped=True)))
     panel.take(made(criterion("heals", "failed")))
     assert (outcomes(panel), panel.earlier) == (["failed"], {})
+
+
+def test_criteria_show_one_by_one_while_a_look_runs(panel: CheckPanel) -> None:
+    panel.take(made(criterion("runs", "failed"), criterion("heals", "failed")))
+    panel.show_step(Step(criterion("runs", "passed"), 1, 2))
+    assert outcomes(panel) == ["passed", "failed"]
+    assert panel.step == [1, 2]
+    panel.show_step(Step(criterion("heals", "blocked", skipped=True), 2, 2))
+    assert outcomes(panel) == ["passed", "failed"]
+
+
+def test_a_look_at_one_task_keeps_the_others(panel: CheckPanel) -> None:
+    panel.take(made(criterion("runs", "failed"), criterion("heals", "failed")))
+    panel.take(made(criterion("heals", "passed")))
+    assert outcomes(panel) == ["failed", "passed"]
+    assert list(panel.earlier) == ["runs"]
 
 
 class Heard:

@@ -16,6 +16,7 @@ from dockyard import picture
 from dockyard.lab import Lab, containers
 from dockyard.picture import look
 from dockyard.picture.scene import Container, Host, Mount, Network, Scene, Service
+from dockyard.report import Outcome
 from dockyard.waiting import wait_until
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -113,6 +114,18 @@ def test_signs_say_what_colours_say() -> None:
     # Containers; then hosts and services; and each once in the legend.
     assert of_state == {"●": 5 + 1, "✗": 1 + 2 + 1, "◐": 1 + 1 + 1}
     assert {"exited (137)", "paused", "♥ healthy", "! unhealthy"} <= set(texts(VOTING))
+
+
+def test_what_criteria_say_of_things_stands_with_them() -> None:
+    said: dict[str, list[Outcome]] = {
+        "vote": ["passed", "failed"], "db": ["passed"], "node3": ["blocked"], "app": ["failed"],
+    }  # fmt: skip
+    svg = ElementTree.fromstring(picture.draw(VOTING, verdicts=said))  # noqa: S314
+    shown = [str(each.text) for each in svg.iter(f"{SVG}text")]
+    assert shown.count("1 of 2 criteria met") == 2  # vote.1, vote.2
+    assert shown.count("1 of 1 criterion met") == 1  # db.1
+    assert shown.count("0 of 1 criterion met") == 1  # node3
+    assert "vote 1 of 3, port 5000 on every host; 1 of 2 criteria met" in shown
 
 
 def test_containers_are_joined_to_their_networks() -> None:

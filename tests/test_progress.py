@@ -73,7 +73,7 @@ def test_the_next_step_is_the_first_open_task() -> None:
 
 def test_the_start_page_leads_to_every_part() -> None:
     look(nodes="passed")
-    parts = [Part(load_exercise(each), progress.of(each, "ann")) for each in exercise_ids()]
+    parts = [Part(load_exercise(each), progress.of(each, "ann"), 0) for each in exercise_ids()]
     page = Home(parts, {ID: 2**27})._repr_html_()
     for exercise_id in exercise_ids():
         assert f'href="{exercise_id}.ipynb"' in page

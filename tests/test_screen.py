@@ -21,7 +21,7 @@ from dockyard.solution import cells
 pytestmark = pytest.mark.lab
 
 LEARNER = f"{PREFIX}screen"
-ID = "02_clustering"
+ID, DEBIAN = "02_clustering", "dockyard/debian:1"
 expect.set_options(timeout=20_000 * settings.patience())
 
 
@@ -138,6 +138,39 @@ def test_a_task_of_another_exercise(open_notebook: Callable[[str], Notebook]) ->
     expect(heading).to_have_text(re.compile(r"\((\d)/\1\)"))
 
 
+def test_what_happened_can_be_looked_back_on(notebook: Notebook, lab: Lab) -> None:
+    notebook.run("form-the-swarm", solution(ID, "form-the-swarm"))
+    expect(notebook.criterion("The swarm has three nodes")).to_contain_text("passed")
+    lab.client("node1").containers.run(DEBIAN, ["false"], name="mine", detach=True)
+    back = notebook.panel.page.locator(".dy-back")
+    back.get_by_text("What happened, and when").click()
+    turned = back.locator("svg title", has_text="true: The swarm has three nodes")
+    expect(turned.last).to_be_attached()
+    back.get_by_text("The same as a list").click()
+    expect(back.locator("li", has_text="container mine ended (1)").first).to_be_visible()
+
+
+def test_a_service_is_looked_at_closer(notebook: Notebook, lab: Lab) -> None:
+    client = lab.client("node1")
+    client.swarm.init()
+    client.services.create(DEBIAN, ["sh", "-c", "echo hello; sleep 600"], name="vote")
+    notebook.thing("service vote 1 of 1").click()
+    details = notebook.view.locator(".dy-details")
+    expect(details).to_contain_text("running on node1")
+    expect(details.locator(".dy-criteria")).to_contain_text(
+        "waits: vote runs one replica on each of the three hosts"
+    )
+    expect(notebook.view.locator("svg")).to_contain_text("criteria met")
+
+
+def test_what_a_cell_checks_shows_in_the_panel(notebook: Notebook) -> None:
+    notebook.panel.get_by_role("checkbox").uncheck()
+    notebook.run(
+        "form-the-swarm", f"{solution(ID, 'form-the-swarm')}\ncheck('{ID}', 'form-the-swarm')"
+    )
+    expect(notebook.panel.locator(".dy-total")).to_have_text("3 of 27 points")
+
+
 def test_hints_come_one_at_a_time(notebook: Notebook) -> None:
     button = notebook.page.get_by_role("button", name="Hint for: The swarm has three nodes")
     hint = notebook.panel.locator(".dy-hint")
@@ -150,7 +183,7 @@ def test_hints_come_one_at_a_time(notebook: Notebook) -> None:
 def test_a_container_is_killed_and_replaced(notebook: Notebook, lab: Lab) -> None:
     client = lab.client("node1")
     client.swarm.init()
-    client.services.create("dockyard/debian:1", ["sleep", "600"], name="web")
+    client.services.create(DEBIAN, ["sleep", "600"], name="web")
     notebook.thing("web.1 on node1, running").click()
     details = notebook.view.locator(".dy-details")
     expect(details).to_contain_text("sleep 600")
@@ -181,7 +214,7 @@ def test_a_host_is_cut_off_and_heals(notebook: Notebook) -> None:
 
 def test_starting_over_asks_once(notebook: Notebook, lab: Lab) -> None:
     client = lab.client("node1")
-    client.containers.run("dockyard/debian:1", ["sleep", "600"], name="mine", detach=True)
+    client.containers.run(DEBIAN, ["sleep", "600"], name="mine", detach=True)
     expect(notebook.thing("mine on node1")).to_be_visible()
     notebook.view.get_by_role("button", name="Start over").click()
     expect(notebook.view.get_by_text("Everything on node1, node2, node3 goes")).to_be_visible()
@@ -198,7 +231,7 @@ def test_it_answers_while_a_cell_runs(notebook: Notebook, lab: Lab) -> None:
     notebook.run("form-the-swarm", "import threading\nthreading.Event().wait()")
     expect(notebook.page.get_by_text("(ipykernel) | Busy")).to_be_visible()
     client = lab.client("node1")
-    client.containers.run("dockyard/debian:1", ["sleep", "600"], name="meanwhile", detach=True)
+    client.containers.run(DEBIAN, ["sleep", "600"], name="meanwhile", detach=True)
     notebook.thing("meanwhile on node1, running").click()
     expect(notebook.view.locator(".dy-details")).to_contain_text("sleep 600")
     check = notebook.panel.get_by_role("button", name="Check", exact=True)
@@ -218,16 +251,30 @@ def test_a_kernel_that_is_restarted_is_said(notebook: Notebook) -> None:
     expect(notebook.thing("node1")).to_be_visible()
 
 
+def test_a_page_that_is_opened_without_its_kernel_says_what_to_do(
+    notebook: Notebook, site: Site
+) -> None:
+    notebook.page.keyboard.press("Control+S")
+    expect(notebook.page.get_by_text("Saving completed")).to_be_visible()
+    for session in notebook.page.request.get(site.url("api/sessions")).json():
+        notebook.page.request.delete(site.url(f"api/sessions/{session['id']}"))
+    notebook.page.reload()
+    lost = notebook.page.get_by_text("model not found").first
+    expect(lost).to_be_visible()
+    said = lost.evaluate("each => getComputedStyle(each, '::after').content")
+    assert "Run the cell with open_lab again" in said
+
+
 def test_a_reset_elsewhere_is_followed(
     notebook: Notebook, lab: Lab, outer: docker.DockerClient
 ) -> None:
     run = lab.client("node1").containers.run
-    run("dockyard/debian:1", ["sleep", "600"], name="mine", detach=True)
+    run(DEBIAN, ["sleep", "600"], name="mine", detach=True)
     expect(notebook.thing("mine on node1")).to_be_visible()
     lifecycle.reset(outer, lab.exercise, LEARNER)
     expect(notebook.thing("mine on node1")).to_have_count(0)
     expect(notebook.unanswering()).to_have_count(0)
-    run("dockyard/debian:1", ["sleep", "600"], name="again", detach=True)
+    run(DEBIAN, ["sleep", "600"], name="again", detach=True)
     expect(notebook.thing("again on node1, running")).to_be_visible()
 
 
@@ -245,14 +292,14 @@ def test_two_tabs_show_one_lab(notebook: Notebook, lab: Lab, site: Site) -> None
     other = Notebook(notebook.page.context.new_page(), site, ID)
     other.run("open-the-lab")
     client = lab.client("node1")
-    client.containers.run("dockyard/debian:1", ["sleep", "600"], name="mine", detach=True)
+    client.containers.run(DEBIAN, ["sleep", "600"], name="mine", detach=True)
     for tab in (notebook, other):
         expect(tab.thing("mine on node1, running")).to_be_visible()
 
 
 def test_all_of_it_by_keyboard(notebook: Notebook, lab: Lab) -> None:
     client = lab.client("node1")
-    client.containers.run("dockyard/debian:1", ["sleep", "600"], name="mine", detach=True)
+    client.containers.run(DEBIAN, ["sleep", "600"], name="mine", detach=True)
     expect(notebook.thing("mine on node1")).to_be_visible()
     notebook.view.get_by_role("button", name="Start over").focus()
     press = notebook.page.keyboard.press

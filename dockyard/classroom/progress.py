@@ -1,14 +1,11 @@
 """What whoever waits for grading sees: what runs, what is done, how long it may still take."""
 
-import shutil
-import sys
 import time
 from threading import Lock
 
-import click
-
 from dockyard.classroom import export
 from dockyard.classroom.records import Record
+from dockyard.liveline import LiveLine
 from dockyard.settings import Say, quiet
 
 
@@ -23,7 +20,7 @@ class Progress:
         self._started = time.monotonic()
         self.is_closed = False
         self._turn = Lock()  # threads start and end submissions
-        self._is_live = sys.stderr.isatty()
+        self._line = LiveLine()
 
     def start(self, learner: str) -> None:
         with self._turn:
@@ -34,7 +31,7 @@ class Progress:
         with self._turn:
             self._running.remove(record.learner)
             self._done.append(record)
-            self._wipe()
+            self._line.wipe()
             line = f"[{len(self._done)}/{self._of}] {record.learner}: {export.outcome(record)}"
             self._say(f"{line}, {record.seconds.get('all', 0):.0f} s{self._left()}")
             self._show()
@@ -42,8 +39,8 @@ class Progress:
     def close(self) -> None:
         """Leave the terminal as it was, and say no more."""
         with self._turn:
-            self._wipe()
-            self._say, self._is_live, self.is_closed = quiet, False, True
+            self._line.wipe()
+            self._say, self.is_closed = quiet, True
 
     def _left(self) -> str:
         """How long the rest takes, if it takes as long as what is done."""
@@ -52,13 +49,7 @@ class Progress:
         return f", about {max(seconds / 60, 1):.0f} min left" if seconds else ""
 
     def _show(self) -> None:
-        if not self._is_live:
-            return
-        aside = sum(each.status != "graded" for each in self._done)
-        line = f"   {len(self._done)} of {self._of} done, {aside} without points; running: "
-        width = shutil.get_terminal_size().columns
-        click.echo("\r\x1b[K" + (line + ", ".join(self._running))[: width - 1], err=True, nl=False)
-
-    def _wipe(self) -> None:
-        if self._is_live:
-            click.echo("\r\x1b[K", err=True, nl=False)
+        if not self.is_closed:
+            aside = sum(each.status != "graded" for each in self._done)
+            line = f"   {len(self._done)} of {self._of} done, {aside} without points; running: "
+            self._line.show(line + ", ".join(self._running))

@@ -1,5 +1,6 @@
 """A preprocessor for nbgrader: writes the points of our report into the gradebook."""
 
+from pathlib import Path
 from typing import Any
 
 from nbconvert.exporters.exporter import ResourcesDict
@@ -9,9 +10,12 @@ from nbgrader.preprocessors import SaveAutoGrades
 from nbgrader.utils import is_solution
 
 from dockyard import report as reports
+from dockyard import timeline
 from dockyard.classroom.preprocessors import Step, new_cell
 from dockyard.errors import CourseError
 from dockyard.picture import as_image
+from dockyard.picture.strip import Strip
+from dockyard.plural import counted
 from dockyard.report import Report
 
 #: A check cell is named after its task.
@@ -35,6 +39,7 @@ class SaveReport(SaveAutoGrades):
         nb, resources = super().preprocess(nb, resources)
         nb.cells.insert(0, _headline(report, resources["dockyard"]["remark"]))
         nb.cells.insert(1, new_cell("markdown", as_image(resources["dockyard"]["scene"]), {}))
+        nb.cells += _handed_in(Path(resources["metadata"]["path"]), report)
         return nb, resources
 
     def _add_score(self, cell: NotebookNode, resources: ResourcesDict) -> None:
@@ -75,3 +80,17 @@ def _headline(report: Report, remark: str) -> NotebookNode:
     text = f"**{reports.total(report)}**, from what the lab's hosts really did. {remark}\n\n"
     text += "When the notebook was done, the lab was like this:"
     return new_cell("markdown", text, {})
+
+
+def _handed_in(folder: Path, report: Report) -> list[NotebookNode]:
+    """What the learner's own machine has recorded, where it was handed in."""
+    moments = timeline.read(folder / timeline.HANDED_IN)
+    if not moments:
+        return []
+    minutes, hints = timeline.minutes(moments), sum(each.kind == "hint" for each in moments)
+    text = (
+        f"**What the learner's machine recorded**: about {counted(minutes, 'minute')} of work, "
+        f"{counted(hints, 'hint')}. Nobody has verified it; no points come from it.\n\n"
+    )
+    strip = Strip(moments, {each.id: each.title for each in report.criteria})
+    return [new_cell("markdown", text + strip.as_image(), {})]

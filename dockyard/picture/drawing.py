@@ -2,18 +2,18 @@
 
 The picture is built as a tree of elements, never as text: what a lab's engines say cannot become
 part of its structure. Signs and words say all that colours say. Hosts, containers and published
-ports are groups with `data-host`, `data-container` and `data-port`, for a page that lets people
-click on them.
+ports are groups with `data-host`, `data-container` and `data-port`, services such with
+`data-service`, for a page that lets people click on them.
 """
 
-from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from operator import itemgetter
-from xml.etree.ElementTree import Element, SubElement, tostring
+from types import MappingProxyType
+from xml.etree.ElementTree import Element, tostring
 
-from dockyard.picture.scene import Container, Host, Network, Scene, Service
+from dockyard.picture.scene import Container, Host, Network, Scene, Service, spoken
 from dockyard.picture.shapes import (
     AMBER,
     BLUE,
@@ -36,14 +36,18 @@ from dockyard.picture.shapes import (
     SKY,
     SMALL,
     STATES,
+    Item,
     Line,
     Sign,
     add,
     cylinder,
+    document,
     few,
+    finish,
     fit,
     flow,
     folder,
+    image,
     line,
     lines,
     more,
@@ -52,48 +56,47 @@ from dockyard.picture.shapes import (
     width_of,
 )
 from dockyard.picture.words import describe, part_in_words, service_in_words, state_in_words
+from dockyard.plural import counted
+from dockyard.report import Outcome
 
 #: Sizes in pixels.
 HOST, GAP, PAD, HEAD, RAIL, LANE, STUB = 284, 20, 12, 42, 27, 10, 8
 COLUMNS, MOST_RAILS = 3, 4
+OPEN: Sign = ("○", FAINT)
 
 RAILS = ["#0969da", "#bc4c00", "#8250df", "#0f766e", "#bf3989", "#4d7c0f", "#4338ca", "#7d4e00"]
-FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+
+#: Name → outcomes of the criteria that speak of it.
+Verdicts = Mapping[str, Sequence[Outcome]]
 
 #: What the networks of a container say that are no rails.
 ALONE = {"none": "no network", "host": "the host's own network", "container": "{}'s network"}
 
 
 def as_image(scene: Scene) -> str:
-    """The picture as an element of HTML. In an image, an SVG can neither run nor load anything."""
-    source = f"data:image/svg+xml;base64,{b64encode(draw(scene).encode()).decode()}"
-    image = Element("img", alt=describe(scene), src=source, style="max-width:100%;border:0")
-    return tostring(image, "unicode")
+    """The picture as an element of HTML."""
+    return tostring(image(draw(scene), describe(scene)), "unicode")
 
 
-def draw(scene: Scene, columns: int = COLUMNS) -> str:
+def draw(scene: Scene, columns: int = COLUMNS, verdicts: Verdicts = MappingProxyType({})) -> str:
     """The scene as an SVG document: hosts side by side, what hangs together joined by lines.
 
     Args:
         columns: how many hosts a row has room for.
+        verdicts: what is said of things, by the names that people give them.
     """
     wide = min(len(scene.hosts), columns) or 1
     width = 2 * MARGIN + wide * HOST + (wide - 1) * GAP
-    svg = Element("svg", xmlns="http://www.w3.org/2000/svg", role="img", fill=INK)
-    svg.attrib |= {"font-family": FONT, "font-size": str(SMALL)}
-    SubElement(svg, "title").text = "The lab's hosts, and what they run"
-    SubElement(svg, "desc").text = describe(scene)
+    svg = document("The lab's hosts, and what they run", describe(scene))
     ground = add(svg, "rect", width=width, rx=10, fill=GROUND)
     bottom = float(MARGIN)
     for first in range(0, len(scene.hosts), wide):
-        bottom = _row(svg, scene, scene.hosts[first : first + wide], bottom) + GAP
-    services = [(sign(*_service_sign(each)), service_in_words(each)) for each in scene.services]
+        bottom = _row(svg, scene, scene.hosts[first : first + wide], bottom, verdicts) + GAP
+    services = [_service(each, verdicts) for each in scene.services]
     for items, colour in ((services, INK), (LEGEND, FAINT)):
         bottom = flow(svg, items, bottom, width, colour)
     ground.set("height", f"{bottom:g}")
-    size = {"width": str(width), "height": f"{bottom:g}", "viewBox": f"0 0 {width} {bottom:g}"}
-    svg.attrib |= size
-    return tostring(svg, "unicode")
+    return finish(svg, width, bottom)
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ class Column:
     top: float
     lanes: list[Lane]
     hidden: int
+    verdicts: Verdicts
 
     @property
     def start(self) -> float:
@@ -125,14 +129,24 @@ class Column:
     def end(self) -> float:
         return self.left + HOST - PAD
 
+    def contents(self, container: Container) -> list[Line]:
+        """What stands below a container's name."""
+        return _contents(container) + _verdict(spoken(container.name), self.verdicts)
 
-def _row(svg: Element, scene: Scene, hosts: Sequence[Host], top: float) -> float:
+    def height(self, container: Container) -> float:
+        """Of a container's box, and the space below."""
+        return 38 + LINE * max(len(self.contents(container)), len(few(container.ports)))
+
+
+def _row(
+    svg: Element, scene: Scene, hosts: Sequence[Host], top: float, verdicts: Verdicts
+) -> float:
     """Hosts side by side, equally high, with the networks that span them. Returns their bottom."""
     names = {host.name for host in hosts}
     shared = [each for each in scene.networks if each.swarm and names & set(each.hosts)]
     shared = shared[:MOST_RAILS]
     columns = [
-        _column(scene, host, shared, MARGIN + number * (HOST + GAP), top)
+        _column(scene, host, shared, MARGIN + number * (HOST + GAP), top, verdicts)
         for number, host in enumerate(hosts)
     ]
     boxes = [_box(svg, column) for column in columns]
@@ -147,7 +161,14 @@ def _row(svg: Element, scene: Scene, hosts: Sequence[Host], top: float) -> float
     return bottom
 
 
-def _column(scene: Scene, host: Host, shared: Sequence[Network], left: float, top: float) -> Column:
+def _column(
+    scene: Scene,
+    host: Host,
+    shared: Sequence[Network],
+    left: float,
+    top: float,
+    verdicts: Verdicts,
+) -> Column:
     known = [each for each in scene.networks if host.name in each.hosts]
     own = [each for each in known if not each.swarm][:MOST_RAILS]
     # A network that spans hosts comes in at the same height everywhere.
@@ -162,7 +183,7 @@ def _column(scene: Scene, host: Host, shared: Sequence[Network], left: float, to
         )
         for lane, (rail, network) in enumerate(rails)
     ]
-    return Column(host, left, top, lanes, hidden=len(known) - len(lanes))
+    return Column(host, left, top, lanes, len(known) - len(lanes), verdicts)
 
 
 def _box(svg: Element, column: Column) -> Element:
@@ -177,7 +198,7 @@ def _host(svg: Element, column: Column, shared: int) -> float:
     host, x = column.host, column.start
     _heading(add(svg, "g", data_host=host.name, aria_label=part_in_words(host)), column)
     y = max([column.top + HEAD + shared * RAIL, *(lane.y + 6 for lane in column.lanes)]) + 8
-    tops = list(accumulate(map(_height, host.containers), initial=y))
+    tops = list(accumulate(map(column.height, host.containers), initial=y))
     for container, top in zip(host.containers, tops, strict=False):
         label = f"{container.name} on {host.name}, {state_in_words(container)}"
         what = {"data_host": host.name, "data_container": container.id, "aria_label": label}
@@ -189,6 +210,7 @@ def _host(svg: Element, column: Column, shared: int) -> float:
     elif not host.containers:
         remarks.insert(0, (None, "no containers"))
     remarks += [(cylinder, f"not mounted: {name}") for name in few(host.volumes)]
+    remarks += _verdict(host.name, column.verdicts)
     return lines(svg, remarks, x, tops[-1] + SMALL, column.end - x) + 4
 
 
@@ -232,21 +254,16 @@ def _joints(column: Column, tops: Sequence[float]) -> list[tuple[Lane, list[floa
     joints: list[tuple[Lane, list[float]]] = [(lane, []) for lane in column.lanes]
     for container, top in zip(column.host.containers, tops, strict=False):
         on = [each for each in joints if each[0].network.name in container.networks]
-        step = (_height(container) - 2 * LANE) / max(len(on), 3)
+        step = (column.height(container) - 2 * LANE) / max(len(on), 3)
         for number, (_, heights) in enumerate(on):
             heights.append(top + LANE + number * step)
     return joints
 
 
-def _height(container: Container) -> float:
-    """Of its box, and the space below."""
-    return 38 + LINE * max(len(_contents(container)), len(few(container.ports)))
-
-
 def _container(svg: Element, column: Column, container: Container, top: float) -> None:
     x, width = column.start, column.end - column.start
     sign, colour = STATES.get(container.state.partition(" ")[0], OTHER_STATE)
-    box = {"x": x, "y": top, "width": width, "height": _height(container) - 8, "rx": 6}
+    box = {"x": x, "y": top, "width": width, "height": column.height(container) - 8, "rx": 6}
     add(svg, "rect", **box, fill=GROUND, stroke=colour)
     text(svg, x + 9, top + 19, sign, fill=colour)
     note = "" if container.state == "running" else container.state
@@ -259,11 +276,10 @@ def _container(svg: Element, column: Column, container: Container, top: float) -
     text(svg, x + 26, top + 19, name, font_size=MIDDLE, font_weight="bold")
     doors = [_door(svg, column, port, top + 38 + number * LINE)
              for number, port in enumerate(few(container.ports))]  # fmt: skip
-    lines(svg, _contents(container), x + 9, top + 38, width - 18, doors)
+    lines(svg, column.contents(container), x + 9, top + 38, width - 18, doors)
 
 
 def _contents(container: Container) -> list[Line]:
-    """What stands below a container's name."""
     lines: list[Line] = [(None, container.image)]
     for mount in container.mounts[:MOST_LINES]:
         icon = cylinder if mount.kind == "volume" else folder
@@ -286,7 +302,20 @@ def _door(svg: Element, column: Column, port: str, y: float) -> float:
     return width - STUB - PAD
 
 
-def _service_sign(service: Service) -> Sign:
+def _service(service: Service, verdicts: Verdicts) -> Item:
+    words = service_in_words(service)
+    how = ("✗", RED) if not service.running else ("◐", AMBER)
     if service.running >= service.wanted:
-        return "✓", GREEN
-    return ("◐", AMBER) if service.running else ("✗", RED)
+        how = ("✓", GREEN)
+    what = {"data_host": "", "data_service": service.name, "aria_label": f"service {words}"}
+    said = [words, *(text for _, text in _verdict(spoken(service.name), verdicts))]
+    return Item(sign(*how), "; ".join(said), what)
+
+
+def _verdict(name: str, verdicts: Verdicts) -> list[Line]:
+    """How many criteria that speak of it are met, if any do."""
+    outcomes = verdicts.get(name, [])
+    met = outcomes.count("passed")
+    words = f"{met} of {counted(len(outcomes), 'criterion', 'criteria')} met"
+    how = ("✓", GREEN) if met == len(outcomes) else ("✗", RED) if "failed" in outcomes else OPEN
+    return [(sign(*how), words)] if outcomes else []

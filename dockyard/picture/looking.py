@@ -15,7 +15,16 @@ import msgspec
 from docker.errors import DockerException
 
 from dockyard.lab import PROBE_LABEL, Lab, side_by_side
-from dockyard.picture.scene import MOST_TEXT, Container, Host, Mount, Network, Scene, Service
+from dockyard.picture.scene import (
+    MOST_TEXT,
+    Container,
+    Host,
+    Mount,
+    Network,
+    Scene,
+    Service,
+    short_name,
+)
 from dockyard.settings import patience
 
 #: How much of one answer is read; 10,000 containers are some 12 MB.
@@ -144,10 +153,9 @@ def _part_in_swarm(name: str, views: Mapping[str, View]) -> tuple[str, str]:
 
 
 def _short_name(raw: Any) -> str:
-    """As services name their tasks, "vote.1", without the task's id."""
     names = _find(raw, "Names", list)
     name = _find(names[0] if names else "", "", str) or _find(raw, "Id", str)[:12]
-    return ".".join(name.lstrip("/").split(".", 2)[:2])
+    return short_name(name)
 
 
 def _volume_name(name: str) -> str:

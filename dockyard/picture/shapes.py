@@ -1,14 +1,19 @@
 """The shapes, colours and signs of a picture, and how much room words take."""
 
-from collections.abc import Callable, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, repeat
-from xml.etree.ElementTree import Element, SubElement
+from types import MappingProxyType
+from typing import NamedTuple
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 #: Sizes in pixels. No text is smaller than SMALL.
 SMALL, MIDDLE, LARGE = 12, 13, 15
 MARGIN, LINE = 16, 18
 #: How many things of one kind a box has room for.
 MOST_LINES = 3
+
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
 INK, FAINT, EDGE, PAPER, GROUND = "#1f2328", "#59636e", "#afb8c1", "#ffffff", "#f6f8fa"
 GREEN, AMBER, RED, BLUE, SKY = "#1a7f37", "#9a6700", "#cf222e", "#0550ae", "#ddf4ff"
@@ -31,6 +36,14 @@ Icon = Callable[[Element, float, float], None]
 Line = tuple[Icon | None, str]
 
 
+class Item(NamedTuple):
+    """A sign with words; `what` it is makes it a group that a page can tell from others."""
+
+    icon: Icon
+    words: str
+    what: Mapping[str, str] = MappingProxyType({})
+
+
 def more(count: int, noun: str) -> list[Line]:
     return [(None, f"and {count} more {noun}{'s' * (count > 1)}")] if count > 0 else []
 
@@ -40,18 +53,17 @@ def few(words: Sequence[str]) -> list[str]:
     return [*words[:MOST_LINES], f"and {beyond} more"] if beyond > 0 else list(words)
 
 
-def flow(
-    svg: Element, items: Sequence[tuple[Icon, str]], top: float, width: float, colour: str
-) -> float:
+def flow(svg: Element, items: Sequence[Item], top: float, width: float, colour: str) -> float:
     """Items one after the other, in as many lines as it takes. Returns where they end."""
     x, y = float(MARGIN), top
-    for icon, words in items:
+    for icon, words, what in items:
         words = fit(words, width - 2 * MARGIN - 20)
         room = width_of(words) + 20
         if x + room > width - MARGIN:
             x, y = float(MARGIN), y + 22
-        icon(svg, x, y)
-        text(svg, x + 18, y, words, fill=colour)
+        group = add(svg, "g", **what) if what else svg
+        icon(group, x, y)
+        text(group, x + 18, y, words, fill=colour)
         x += room + 16
     return y + 28 if items else top
 
@@ -92,15 +104,15 @@ def sign(sign: str, colour: str) -> Icon:
     return lambda svg, x, y: text(svg, x, y, sign, fill=colour)
 
 
-LEGEND: list[tuple[Icon, str]] = [
-    (sign(*STATES["running"]), "running"),
-    (sign(*STATES["paused"]), "paused, restarting"),
-    (sign(*STATES["exited"]), "exited"),
-    (sign(*HEALTH["healthy"]), "healthy"),
-    (sign(*HEALTH["unhealthy"]), "unhealthy"),
-    (cylinder, "volume"),
-    (folder, "folder of the host"),
-    (tab, "published port"),
+LEGEND: list[Item] = [
+    Item(sign(*STATES["running"]), "running"),
+    Item(sign(*STATES["paused"]), "paused, restarting"),
+    Item(sign(*STATES["exited"]), "exited"),
+    Item(sign(*HEALTH["healthy"]), "healthy"),
+    Item(sign(*HEALTH["unhealthy"]), "unhealthy"),
+    Item(cylinder, "volume"),
+    Item(folder, "folder of the host"),
+    Item(tab, "published port"),
 ]
 
 
@@ -122,6 +134,28 @@ def fit(text: str, room: float, size: float = SMALL) -> str:
     while len(text) > 1 and width_of(text, size if size == SMALL else size * 1.1) > room:
         text = text.removesuffix("…")[:-1] + "…"
     return text
+
+
+def document(title: str, words: str) -> Element:
+    """An SVG document without anything in it, and what it says to those who do not see it."""
+    svg = Element("svg", xmlns="http://www.w3.org/2000/svg", role="img", fill=INK)
+    svg.attrib |= {"font-family": FONT, "font-size": str(SMALL)}
+    SubElement(svg, "title").text = title
+    SubElement(svg, "desc").text = words
+    return svg
+
+
+def finish(svg: Element, width: float, height: float) -> str:
+    """The document as text, with its size in pixels."""
+    size = {"width": f"{width:g}", "height": f"{height:g}"}
+    svg.attrib |= {**size, "viewBox": f"0 0 {width:g} {height:g}"}
+    return tostring(svg, "unicode")
+
+
+def image(source: str, words: str) -> Element:
+    """An SVG document as an element of HTML: in an image, it can neither run nor load anything."""
+    data = f"data:image/svg+xml;base64,{b64encode(source.encode()).decode()}"
+    return Element("img", alt=words, src=data, style="max-width:100%;border:0")
 
 
 def line(svg: Element, path: str, colour: str, **look: object) -> None:

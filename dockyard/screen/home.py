@@ -7,9 +7,9 @@ import docker
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from dockyard import progress
+from dockyard import progress, timeline
 from dockyard.course import Exercise, exercise_ids, load_exercise
-from dockyard.lab import all_names, containers
+from dockyard.lab import LabName, all_names, containers
 from dockyard.progress import Progress
 from dockyard.screen.widget import WORDS
 
@@ -24,6 +24,8 @@ class Part:
 
     exercise: Exercise
     progress: Progress
+    #: Minutes that the learner was at work.
+    spent: int
 
     @property
     def open_task(self) -> str | None:
@@ -74,13 +76,23 @@ class Home:
 
 def home(engine: docker.DockerClient, learner: str) -> Home:
     """What is known of a learner's course."""
-    exercises = map(load_exercise, exercise_ids())
-    parts = [Part(each, progress.of(each.id, learner)) for each in exercises]
+    parts = [_part(load_exercise(each), learner) for each in exercise_ids()]
     labs = {
         name.exercise: sum(_memory(host) for host in containers(engine, name).values())
         for name in all_names(engine, learner)
     }
     return Home(parts, labs)
+
+
+def _part(exercise: Exercise, learner: str) -> Part:
+    moments = timeline.read(timeline.path_of(LabName(exercise.id, learner)))
+    return Part(exercise, progress.of(exercise.id, learner), timeline.minutes(moments))
+
+
+def _time(part: Part) -> str:
+    return SAYS["spent" if part.spent else "minutes"].format(
+        spent=part.spent, minutes=part.exercise.minutes
+    )
 
 
 def _points(part: Part) -> str:
@@ -96,7 +108,7 @@ def _row(row: Element, part: Part) -> None:
     tutorial, notebook = f"{exercise.id}.ipynb", f"../work/{exercise.id}/{exercise.id}.ipynb"
     for text, link in ((exercise.id, tutorial), (exercise.title, notebook)):
         SubElement(SubElement(row, "td", style=CELL), "a", href=link).text = text
-    SubElement(row, "td", style=LINE).text = SAYS["minutes"].format(minutes=exercise.minutes)
+    SubElement(row, "td", style=LINE).text = _time(part)
     cell = SubElement(row, "td", style=LINE)
     most = part.progress.max_points or 1
     bar = {"value": f"{part.progress.points:g}", "max": f"{most:g}", "aria-label": exercise.title}

@@ -1,5 +1,7 @@
 """The lab as a live picture: hosts, what runs on them, and buttons to break and mend it."""
 
+import re
+from collections import defaultdict
 from typing import Any
 
 import docker
@@ -11,9 +13,11 @@ from dockyard import lifecycle, picture
 from dockyard.errors import DockyardError, reason
 from dockyard.lab import Lab
 from dockyard.picture.drawing import COLUMNS, GAP, HOST
-from dockyard.picture.scene import Scene
+from dockyard.picture.scene import Scene, spoken
 from dockyard.picture.shapes import MARGIN
-from dockyard.screen.acting import Actor
+from dockyard.report import CriterionResult, Outcome, Report
+from dockyard.screen.acting import Thing, act
+from dockyard.screen.details import details
 from dockyard.screen.watching import Listener, Watcher
 from dockyard.screen.widget import WORDS, Widget, script
 
@@ -44,9 +48,9 @@ class LabView(Widget):
         super().__init__(links=links)
         self._scene = Scene([])
         self._outer, self._lab = outer, lab
-        self._actor = Actor(outer, lab)
         self._watcher = watcher
-        watcher.add(Listener(show=self._show))
+        self._criteria: dict[str, CriterionResult] = {}
+        watcher.add(Listener(show=self._show, judged=self._judged))
 
     def _show(self, scene: Scene) -> None:
         before, self._scene = self._scene, scene
@@ -54,9 +58,21 @@ class LabView(Widget):
             self.news = _news(before, scene)
             self._draw()
 
+    def _judged(self, report: Report) -> None:
+        self._criteria |= {each.id: each for each in report.criteria if not each.skipped}
+        self._draw()
+
+    def _about(self, name: str) -> list[CriterionResult]:
+        """The criteria whose sentences speak of a host, a container or a service."""
+        return [each for each in self._criteria.values() if name in _words(each.title)]
+
     @traitlets.observe("columns")
     def _draw(self, _: object = None) -> None:
-        self.svg = picture.draw(self._scene, max(self.columns, 1))
+        verdicts = defaultdict[str, list[Outcome]](list)
+        for each in self._criteria.values():
+            for word in _words(each.title):
+                verdicts[word].append(each.outcome)
+        self.svg = picture.draw(self._scene, max(self.columns, 1), verdicts)
 
     def clicked(self, asked: dict[str, Any]) -> None:
         """What goes wrong is said in one line, where it was clicked."""
@@ -72,11 +88,13 @@ class LabView(Widget):
         if asked.get("act") == "start-over":
             _, went = lifecycle.reset(self._outer, self._lab.exercise, self._lab.name.learner)
             return {"said": WORDS["view"]["started_over"].format(went=went)}
-        host, container = str(asked["host"]), str(asked.get("container") or "")
+        thing = msgspec.convert(asked, Thing)
         if action := asked.get("act"):
-            self._actor.act(str(action), host, container)
+            act(self._outer, self._lab, str(action), thing)
             self._watcher.touch()
-        return {"details": msgspec.to_builtins(self._actor.details(host, container))}
+        said = details(self._outer, self._lab, thing)
+        criteria = [(each.outcome, each.title) for each in self._about(spoken(said.name))]
+        return {"details": msgspec.to_builtins(said) | {"criteria": criteria}}
 
     def instead(self) -> dict[str, str]:
         """The picture as it is now, and in words."""
@@ -84,6 +102,10 @@ class LabView(Widget):
         if not self._scene.hosts:
             self._show(scene)
         return {"text/plain": picture.describe(scene), "text/html": picture.as_image(scene)}
+
+
+def _words(sentence: str) -> set[str]:
+    return set(re.findall(r"[\w-]+", sentence))
 
 
 def _news(before: Scene, now: Scene) -> str:

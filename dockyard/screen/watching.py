@@ -1,21 +1,24 @@
 """Follows what happens in a lab: the event streams of its engines, and of the outer one.
 
-Nothing is asked while nothing happens. When something does, the engines that it concerns are
-asked what they run now, and whoever listens gets the new scene.
+Nothing is asked while nothing happens. When something does, it is recorded, the engines that it
+concerns are asked what they run now, and whoever listens gets the new scene.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
+from time import time
 from typing import Any
 
 import docker
 from docker.errors import DockerException
 
+from dockyard import timeline
 from dockyard.lab import HOST_LABEL, PROBE_LABEL, Lab, side_by_side
 from dockyard.picture.looking import View, ask, compose
 from dockyard.picture.scene import Scene
+from dockyard.report import Report
 
 #: What changes a picture or a verdict. What engines also tell (every `exec`, and so every health
 #: check and every look of a grader) does not.
@@ -38,10 +41,12 @@ class Listener:
     Attributes:
         show: gets each new scene.
         happened: called for what may change a verdict, with or without a new scene.
+        judged: gets what a check has found, whoever asked for it.
     """
 
     show: Callable[[Scene], None] = lambda _: None
     happened: Callable[[], None] = lambda: None
+    judged: Callable[[Report], None] = lambda _: None
 
 
 @dataclass
@@ -77,6 +82,7 @@ class Watcher:
         self._changes = _Changes()
         self._stopped = Event()
         self._starting, self._started = Lock(), False
+        self._timeline = timeline.path_of(lab.name)
         self.scene: Scene | None = None
 
     def start(self) -> None:
@@ -85,17 +91,24 @@ class Watcher:
             if self._started:
                 return
             self._started = True
-        self.touch()
+        # What has happened since somebody last followed this lab is told first.
+        last = {each.host: each.at for each in timeline.read(self._timeline)}
         for work in [self._look, self._follow_hosts]:
             Thread(target=work, daemon=True).start()
         for host in self._lab.hosts:
-            Thread(target=self._follow, args=[host], daemon=True).start()
+            Thread(target=self._follow, args=[host, last.get(host, 0)], daemon=True).start()
 
     def add(self, listener: Listener) -> None:
         """Tell one more, beginning with what is known."""
         self._listeners.append(listener)
         if self.scene:
             listener.show(self.scene)
+        self.touch()
+
+    def judged(self, report: Report) -> None:
+        """Tell all who listen what a check has found."""
+        for each in self._listeners:
+            each.judged(report)
 
     def touch(self, *hosts: str) -> None:
         """Ask these hosts anew, or all."""
@@ -105,13 +118,19 @@ class Watcher:
         self._stopped.set()
         self._changes.some.set()
 
-    def _follow(self, host: str) -> None:
-        """A host may be stopped, and come back; what happened in between is seen by looking."""
+    def _follow(self, host: str, since: float) -> None:
+        """A host may be stopped, and come back; what happened in between is seen by looking.
+
+        Args:
+            since: when it was last followed, in seconds since 1970.
+        """
         while not self._stopped.is_set():
             probes = set[str]()
-            for event in _events(self._lab.client(host), {"event": ACTIONS}):
+            for event in _events(self._lab.client(host), {"event": ACTIONS}, since):
                 if not _is_of_a_probe(event, probes):
+                    self._record(timeline.from_event(event, host))
                     self._heard(host)
+            since = time()
             self._stopped.wait(AGAIN)
 
     def _follow_hosts(self) -> None:
@@ -120,8 +139,14 @@ class Watcher:
             for event in _events(self._outer, filters):
                 host = event.get("Actor", {}).get("Attributes", {}).get(HOST_LABEL)
                 if host in self._lab.hosts:
+                    self._record(timeline.from_outer_event(event))
                     self._heard(host)
             self._stopped.wait(AGAIN)
+
+    def _record(self, moment: timeline.Moment | None) -> None:
+        if moment:
+            with suppress(OSError):  # a full disk; what happens can be seen all the same
+                timeline.record(self._timeline, [moment])
 
     def _heard(self, host: str) -> None:
         self.touch(host)
@@ -133,6 +158,9 @@ class Watcher:
         again: list[float] = []
         while not self._stopped.is_set():
             changed = self._changes.some.wait(again[0] if again else None)
+            if not self._listeners:
+                self._changes.take()
+                continue
             again = LATER if changed else again[1:]
             hosts = self._changes.take() if changed else {*self._lab.hosts}
             hosts |= {host for host, view in views.items() if view and view.role == "manager"}
@@ -146,10 +174,17 @@ class Watcher:
             self._stopped.wait(PAUSE)
 
 
-def _events(client: docker.DockerClient, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What an engine says has happened, until it is gone; nothing, when it comes and goes."""
+def _events(
+    client: docker.DockerClient, filters: dict[str, Any], since: float | None = None
+) -> Iterator[dict[str, Any]]:
+    """What an engine says has happened, until it is gone; nothing, when it comes and goes.
+
+    Args:
+        since: also what it remembers from then on, in seconds since 1970.
+    """
+    start = None if since is None else int(since)
     with suppress(DockerException, OSError, ValueError):
-        stream = client.events(decode=True, filters=filters)
+        stream = client.events(since=start, decode=True, filters=filters)
         yield {}
         yield from stream
         yield {}

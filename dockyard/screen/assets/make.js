@@ -1,3 +1,7 @@
+// What the screen's widgets share.
+
+const SIGNS = { passed: "✓", failed: "✗", blocked: "…", error: "!", skipped: "?" };
+
 // An element; functions among its attributes listen, false ones are left out.
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -9,3 +13,11 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+
+// A drawing of the kernel's as an element of the page, without the tool tip that it would be as a whole.
+function drawing(source) {
+  const svg = document.importNode(
+    new DOMParser().parseFromString(source, "image/svg+xml").documentElement, true);
+  svg.querySelector(":scope > title")?.remove();
+  return svg;
+}

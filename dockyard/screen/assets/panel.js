@@ -1,7 +1,5 @@
 // The check as a panel: criteria as sentences, with what was expected and found, and hints.
 
-const SIGNS = { passed: "✓", failed: "✗", blocked: "…", error: "!", skipped: "?" };
-
 const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 function render({ model, el }) {
@@ -17,16 +15,23 @@ function render({ model, el }) {
   const total = make("span", { class: "dy-total", role: "status", "aria-live": "polite" });
   const looked = make("span", { class: "dy-looked" });
   const list = make("div", { class: "dy-tasks" });
+  const strip = make("div", { class: "dy-stage", tabindex: "0", "aria-label": words.look_back, role: "img" });
+  const moments = make("ol", { class: "dy-moments", tabindex: "0", "aria-label": words.look_back });
+  const back = make("details", { class: "dy-back", toggle: () => back.open && model.send({ do: "look-back" }) },
+    make("summary", {}, words.look_back), strip,
+    make("details", {}, make("summary", {}, words.look_back_list), moments));
   el.classList.add("dockyard");
   el.append(
     make("section", { class: "dy-panel", "aria-label": words.panel },
       make("div", { class: "dy-tools" }, button, bar, total, looked,
         make("label", {}, automatic, words.automatic)),
-      list));
+      list, back));
 
   function draw() {
     const busy = model.get("busy");
-    button.textContent = busy ? words.checking : words.check;
+    const [number, of] = model.get("step");
+    button.textContent = !busy ? words.check
+      : of ? fill(words.checking_step, { number, of }) : words.checking;
     button.disabled = busy;
     automatic.checked = model.get("automatic");
     const { points = null, max_points = 1, criteria = [] } = model.get("report");
@@ -55,7 +60,7 @@ function render({ model, el }) {
   function criterion(each) {
     const outcome = each.skipped ? "skipped" : each.outcome;
     const earlier = model.get("earlier")[each.id];
-    const hint = model.get("given")[each.id];
+    const hint = model.get("given")[each.id], cost = model.get("hint_cost");
     const facts = make("dl");
     const fact = (name, value) => facts.append(make("dt", {}, name), make("dd", {}, value));
     if (["failed", "error"].includes(outcome)) {
@@ -77,13 +82,20 @@ function render({ model, el }) {
           ? make("button", {
               type: "button", "data-criterion": each.id, click: ask({ do: "hint", criterion: each.id }),
               "aria-label": fill(words.hint_label, { title: each.title }),
-            }, words.hint)
+            }, cost ? fill(words.hint_costs, { cost }) : words.hint)
           : ""));
   }
 
+  function lookBack() {
+    const lines = model.get("moments");
+    strip.replaceChildren(lines.length ? drawing(model.get("strip")) : words.nothing_yet);
+    moments.replaceChildren(...lines.map((line) => make("li", {}, line)));
+  }
+
   const lost = () => { total.textContent = words.lost; el.classList.add("dy-lost"); };
-  for (const name of ["report", "busy", "note", "given", "earlier", "automatic"])
+  for (const name of ["report", "busy", "step", "note", "given", "earlier", "automatic"])
     model.on(`change:${name}`, draw);
+  model.on("change:moments", lookBack);
   model.on("comm_live_update", lost);
   model.send({ hello: true });
   draw();

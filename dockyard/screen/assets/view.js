@@ -5,13 +5,15 @@ const LARGEST = 3, SMALLEST = 1, STEP = 1.25; // zoom; below 1, text would be un
 const NAMED = "[data-host][aria-label]";
 
 // What identifies a thing in the picture, across its redrawings.
-const key = (thing) =>
-  thing ? [thing.dataset.host, thing.dataset.container, thing.dataset.port].join(" ") : "";
+const key = (thing) => thing ? Object.values(parts(thing.dataset)).join(" ") : "";
+const parts = ({ host = "", container = "", service = "", port = "" }) => ({ host, container, service, port });
+
+const same = (one, other) => Boolean(other) && Object.keys(one).every((name) => one[name] === other[name]);
 
 function render({ model, el, signal }) {
   const words = model.get("words");
   let zoom = 1;
-  let selected = null; // {host, container}
+  let selected = null; // what a Thing of the kernel is
 
   const stage = make("div", { class: "dy-stage" });
   const news = make("p", { class: "dy-news", role: "status", "aria-live": "polite" });
@@ -39,11 +41,9 @@ function render({ model, el, signal }) {
   function draw() {
     const source = model.get("svg");
     if (!source) return;
-    const svg = document.importNode(
-      new DOMParser().parseFromString(source, "image/svg+xml").documentElement, true);
+    const svg = drawing(source);
     const focused = key(stage.contains(document.activeElement) && document.activeElement);
     svg.setAttribute("role", "group");
-    svg.querySelector("title")?.remove(); // it would hang over every part as a tool tip
     for (const thing of svg.querySelectorAll(NAMED)) prepare(thing);
     stage.replaceChildren(svg);
     scale(zoom);
@@ -80,7 +80,7 @@ function render({ model, el, signal }) {
   }
 
   function open(thing) {
-    selected = { host: thing.dataset.host, container: thing.dataset.container ?? "" };
+    selected = parts(thing.dataset);
     details.hidden = false;
     details.replaceChildren(make("p", {}, words.working));
     mark();
@@ -89,8 +89,7 @@ function render({ model, el, signal }) {
 
   function mark() {
     for (const each of stage.querySelectorAll("[data-host]"))
-      each.classList.toggle("dy-selected", Boolean(selected) && !each.dataset.port &&
-        each.dataset.host === selected.host && (each.dataset.container ?? "") === selected.container);
+      each.classList.toggle("dy-selected", same(parts(each.dataset), selected));
   }
 
   function close() {
@@ -136,7 +135,7 @@ function render({ model, el, signal }) {
   // Details
 
   function show(found) {
-    if (!selected || found.host !== selected.host || found.container !== selected.container) return;
+    if (!same(parts(found.thing), selected)) return;
     const act = (action) => () => {
       model.send({ ...selected, act: action.name });
       for (const each of details.querySelectorAll("button[data-act]")) each.disabled = true;
@@ -146,11 +145,15 @@ function render({ model, el, signal }) {
     const facts = make("dl");
     for (const [name, value] of found.facts)
       facts.append(make("dt", {}, name), make("dd", {}, value));
+    const criteria = make("ul", { class: "dy-criteria", "aria-label": words.criteria },
+      ...found.criteria.map(([outcome, title]) => make("li", { class: `dy-${outcome}` },
+        make("span", { class: "dy-sign", "aria-hidden": "true" }, SIGNS[outcome]),
+        make("span", { class: "dy-outcome" }, `${words[outcome]}: `), title)));
     const log = make("pre", { tabindex: "0", "aria-label": words.log }, found.log || words.no_log);
     details.setAttribute("aria-label", found.title);
     details.replaceChildren(
       make("header", {}, make("strong", {}, found.title), button("×", words.close, close)),
-      facts,
+      facts, found.criteria.length ? criteria : "",
       make("div", { class: "dy-actions" },
         ...found.actions.map((action) =>
           make("button", { type: "button", "data-act": action.name, click: act(action) }, action.title)),
