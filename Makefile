@@ -14,16 +14,24 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
+# What came with a bundle (dockyard/bundle/): then no network is asked.
+BUNDLE := .dockyard/bundle
+WHEELS := $(if $(wildcard $(BUNDLE)/wheels),--no-index --find-links $(BUNDLE)/wheels)
+VENV := $(if $(wildcard $(BUNDLE)/packages),dockyard/bundle/install-packages $(BUNDLE)/packages python3-venv \
+	,apt-get update -qq && apt-get install -y -qq python3-venv)
+
 # Everything that Python needs, from the locked list.
 $(READY): requirements.lock pyproject.toml
 	@echo " • Making the Python environment (about a minute, once)"
+	@[ ! -f $(BUNDLE)/SUMS ] || { grep '  $(BUNDLE)/' $(BUNDLE)/SUMS | sha256sum --check --quiet --strict; } \
+	  || { echo "The bundle is damaged: copy it again, and unpack it again."; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null; } \
+	  && $(VENV) >/dev/null; } \
 	  || { echo "$(PYTHON) has no venv module: install python3-venv (or python3 itself), then try again."; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Dockyard takes Python 3.11 or newer; name one: make PYTHON=python3.12 …"; exit 2; }
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check $(WHEELS) --require-hashes -r requirements.lock
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -83,8 +91,8 @@ doctor: $(READY) ## Check this machine
 images: $(READY) ## Make the images of all exercises
 	@$(DOCKYARD) images
 
-bundle: ## Not there yet: all that an offline room needs, in one file
-	@echo "Bundles come with a later version; until then each machine runs \`make lab\` once with a network."; exit 2
+bundle: $(READY) ## All that a room without internet needs, in one file: make bundle FILE=room.tar
+	@$(DOCKYARD) bundle save $(or $(FILE),room.tar)
 
 bench: tests $(READY) ## Measure, as ratios against floors and peers
 	@$(DOCKYARD) engine with $(BIN)/python -m bench

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,11 +247,25 @@ def solve(exercise: Exercise, task: str | None, learner: str) -> None:
 @main.command()
 @exercise_argument(required=False)
 @click.option("--all", "everyone", is_flag=True, help="Remove every learner's labs.")
+@click.option("--to", "task", metavar="TASK", help="Then solve up to the end of this task.")
+@click.option("--files", is_flag=True, help="New files in work/, too; yours are put aside.")
 @learner_option
 @json_option
-def reset(exercise: Exercise | None, everyone: bool, learner: str, as_json: bool) -> None:
+def reset(
+    exercise: Exercise | None,
+    everyone: bool,
+    task: str | None,
+    files: bool,
+    learner: str,
+    as_json: bool,
+) -> None:
     """Back to the start: one exercise, all of a learner's, or (--all) everyone's labs removed."""
+    if exercise is None and (task or files):
+        raise UnknownName(f"Name an exercise with --to and --files: {', '.join(exercise_ids())}.")
+    if exercise and task:
+        exercise.task(task)
     engine = engines.connect(say)
+    began = time.monotonic()
     went = []
     if exercise is not None:
         went.append(lifecycle.reset(engine, exercise, learner, say)[1])
@@ -259,12 +274,30 @@ def reset(exercise: Exercise | None, everyone: bool, learner: str, as_json: bool
     else:
         for name in lab.all_names(engine, learner):
             went.append(lifecycle.reset(engine, load_exercise(name.exercise), learner, say)[1])
+    if exercise and files:
+        _new_files(exercise)
+    if exercise and task:
+        from dockyard import solution
+
+        solution.solve(engine, exercise, learner, task, say)
+        say(f'The lab is as it is after "{task}"')
     if as_json:
         _print_json([vars(each) for each in went])
         return
     for each in went:
         click.echo(f"Removed {each}.")
-    click.echo("Nothing else was touched." if went else "Already clean.")
+    took = f"It took {time.monotonic() - began:.1f} s."
+    click.echo(f"Nothing else was touched. {took}" if went else "Already clean.")
+
+
+def _new_files(exercise: Exercise) -> None:
+    from dockyard import release
+
+    aside = release.renew_work_copy(exercise)
+    say(
+        f'New files in "work/{exercise.id}"'
+        + (f'; yours are in "work/{aside.name}"' if aside else "")
+    )
 
 
 @main.command("release")
@@ -282,6 +315,46 @@ def release_(folder: Path, as_json: bool) -> None:
     click.echo(f'{written} written to "{folder}". Learners run `make lab` in it.')
     for name in kit.kept:
         click.echo(f"Not overwritten, for somebody has changed it: {name}")
+
+
+@main.group("bundle")
+def bundle_() -> None:
+    """All that a room without internet needs, in one file."""
+
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@bundle_.command("save")
+@click.argument("file", metavar="FILE", type=FILE)
+def bundle_save(file: Path) -> None:
+    """Write this course, and all that it needs, to FILE."""
+    from dockyard.bundle import saving
+
+    engine = engines.connect(say)
+    for each in all_recipes():
+        images.ensure(engine, each.name, say)
+    size = saving.save(engine, file, say)
+    click.echo(f'"{file}" has {size / 1e6:.0f} MB. Without a network, on a machine like this one:')
+    click.echo(f"  tar -xf {shlex.quote(file.name)} && cd {saving.TOP} && make lab")
+
+
+@bundle_.command("load")
+@click.argument("file", metavar="FILE", type=FILE)
+def bundle_load(file: Path) -> None:
+    """Take in what FILE brings, and load its images."""
+    from dockyard.bundle import loading
+
+    others = loading.load(file)
+    engine = engines.connect(say)
+    for each in all_recipes():
+        images.ensure(engine, each.name, say)
+    click.echo("Everything is in place: `make lab` needs no network.")
+    if others:
+        few = ", ".join(others[:3])
+        click.echo(
+            f"{counted(len(others), 'file')} of this course differ from the bundle's: {few}."
+        )
 
 
 @main.command("collect")

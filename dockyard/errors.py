@@ -5,6 +5,7 @@ DockyardError              exit code 2: Dockyard or the machine is at fault
 ├── ImageError             an image cannot be had
 ├── LabError               a lab or one of its hosts is at fault
 ├── CourseError            an exercise's files are broken
+├── BundleError            a bundle cannot be made, or is damaged
 └── UnknownName            exit code 1: somebody named a thing that is not there
 """
 
@@ -29,6 +30,10 @@ class LabError(DockyardError):
 
 class CourseError(DockyardError):
     """An exercise's files are missing or broken."""
+
+
+class BundleError(DockyardError):
+    """A bundle cannot be made, or is none, or is damaged."""
 
 
 class UnknownName(DockyardError):

@@ -318,7 +318,6 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, LabError | TimeoutError):
         return str(error)
     if isinstance(error, DockerException | RequestException | OSError):
-        return (
-            f"An engine of the lab gave no answer: {getattr(error, 'explanation', None) or error}"
-        )
+        why = getattr(error, "explanation", None) or type(error).__name__
+        return f"An engine of the lab gave no answer ({why}). Check again."
     return f"The grader is broken: {type(error).__name__}: {error}"

@@ -14,6 +14,7 @@ from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.images import Image
 
 from dockyard import apt, settings
+from dockyard.bundle import parts
 from dockyard.errors import ImageError
 from dockyard.recipes import Recipe, recipe
 from dockyard.settings import Say, quiet
@@ -38,6 +39,10 @@ def ensure(client: docker.DockerClient, name: str, say: Say = quiet) -> Image:
         return _ensure_replacement(client, wanted, replacement, say)
     if (image := _existing(client, wanted)) is not None:
         return image
+    if parts.has(wanted):
+        _load_bundle(client, say)
+        if (image := _existing(client, wanted)) is not None:
+            return image
     for parent in wanted.parents:
         ensure(client, parent.name, say)
     if name == BASE and not _is_reachable(client, wanted.folder / "Dockerfile"):
@@ -107,6 +112,14 @@ def _ensure_replacement(
             ) from None
     image.tag(wanted.tag)
     return image
+
+
+def _load_bundle(client: docker.DockerClient, say: Say) -> None:
+    say("Loading the images of the bundle")
+    with (parts.folder() / parts.IMAGES).open("rb") as file:
+        # The engine loads while its progress is read, and gives up when nobody does.
+        for _ in client.api.load_image(file):  # type: ignore[no-untyped-call]
+            pass
 
 
 def _is_reachable(client: docker.DockerClient, dockerfile: Path) -> bool:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -93,6 +94,20 @@ def ensure_work_copy(*exercises: str) -> list[Path]:
     return added
 
 
+def renew_work_copy(exercise: Exercise) -> Path | None:
+    """Give an exercise a new folder in work/.
+
+    Returns:
+        Where the files lie now that were in it; nobody's work is deleted.
+    """
+    folder = course_dir() / "work" / exercise.id
+    aside = folder.with_name(f"{exercise.id}-{datetime.now():%Y-%m-%d-%H%M%S}")
+    if folder.is_dir():
+        folder.rename(aside)
+    ensure_work_copy(exercise.id)
+    return aside if aside.is_dir() else None
+
+
 def learners_notebook(exercise: Exercise) -> bytes:
     """An exercise's notebook without solutions; in a kit, it is that already."""
     content = exercise.notebook.read_bytes()
@@ -108,26 +123,30 @@ def learners_notebook(exercise: Exercise) -> bytes:
 def _contents(kit: Path) -> Iterator[tuple[str, bytes]]:
     """The kit's files."""
     notebooks = {each.notebook: each for each in map(load_exercise, exercise_ids())}
-    for name in sorted(_files(kit)):
+    for name in sorted(project_files(kit)):
         path = course_dir() / name
         if not KEPT_BACK & set(Path(name).parts) and path.is_file():
             exercise = notebooks.get(path)
             yield name, learners_notebook(exercise) if exercise else path.read_bytes()
 
 
-def _files(kit: Path) -> list[str]:
-    """What belongs to the project: what git tracks, so nobody's drafts or submissions."""
+def project_files(made: Path) -> list[str]:
+    """What belongs to the project: what git tracks, so nobody's drafts or submissions.
+
+    Args:
+        made: what is being made of them, a file or a folder; it is not among them.
+    """
     listing = ["git", "ls-files", "-z"]
     try:
         done = subprocess.run(listing, cwd=course_dir(), capture_output=True, check=True, text=True)
     except (OSError, subprocess.CalledProcessError):  # no git, or no checkout
-        return [str(path) for path in walk(course_dir()) if _belongs(path, kit.resolve())]
+        return [str(path) for path in walk(course_dir()) if _belongs(path, made.resolve())]
     return [name for name in done.stdout.split("\0") if name]
 
 
-def _belongs(path: Path, kit: Path) -> bool:
+def _belongs(path: Path, made: Path) -> bool:
     hidden = any(part.startswith(".") or part in OURS for part in path.parts[:-1])
-    return not hidden and not (course_dir() / path).is_relative_to(kit)
+    return not hidden and not (course_dir() / path).is_relative_to(made)
 
 
 def _manifest(folder: Path) -> dict[str, str]:

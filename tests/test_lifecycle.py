@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import docker
 import pytest
 import requests
 
-from dockyard import lifecycle
+from dockyard import checker, lifecycle
 from dockyard.course import load_exercise
 from dockyard.errors import LabError
 from dockyard.lab import Lab, LabName, containers, free_ports, side_by_side
@@ -156,6 +157,29 @@ def test_half_made_hosts_are_made_anew(
     outer.api.create_container("dockyard/host:1", name=name,
                                labels={**lab.name.labels(), "dockyard.host": "node3"})  # fmt: skip
     assert fresh_lab(ID).client("node3").ping()
+
+
+def test_who_fell_behind_is_brought_to_the_end_of_a_task(
+    learner: str, fresh_lab: Callable[[str], Lab]
+) -> None:
+    first, second = load_exercise("00_images").tasks[:2]
+    fresh_lab("00_images").client("node1").containers.create("dockyard/debian:1", name="mine")
+    process = dockyard("reset", "00_images", "--to", first.id, "--learner", learner)
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, output + errors
+    assert f'as it is after "{first.id}"' in errors
+    assert re.search(r"Nothing else was touched\. It took \d+\.\d s\.", output)
+    exercise = load_exercise("00_images")
+    assert checker.check(exercise, learner, first.id).passed
+    assert not checker.check(exercise, learner, second.id).passed
+
+
+def test_a_reset_to_no_exercises_task_is_refused_before_anything_is_touched(learner: str) -> None:
+    for arguments in (["--to", "no-task"], ["00_images", "--to", "no-task"]):
+        process = dockyard("reset", *arguments, "--learner", learner)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert len(errors.splitlines()) == 1
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])

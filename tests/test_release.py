@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from dockyard.cli import main
 from dockyard.course import exercise_ids, load_exercise
 from dockyard.errors import UnknownName
-from dockyard.release import ensure_work_copy, release
+from dockyard.release import ensure_work_copy, release, renew_work_copy
 from dockyard.settings import course_dir
 
 ROOT = course_dir()
@@ -125,6 +125,16 @@ def test_a_work_copy_is_never_overwritten(small: Path) -> None:
     assert ensure_work_copy() == [work / "stack.yml"]
     assert (work / "02_clustering.ipynb").read_text() == "my work"
     assert ensure_work_copy() == []
+
+
+def test_new_files_put_the_old_ones_aside(small: Path) -> None:
+    work = small / "work" / "02_clustering"
+    assert renew_work_copy(load_exercise("02_clustering")) is None
+    (work / "stack.yml").write_text("my work")
+    aside = renew_work_copy(load_exercise("02_clustering"))
+    assert aside
+    assert (aside / "stack.yml").read_text() == "my work"
+    assert (work / "stack.yml").read_text() == (small / STACK).read_text()
 
 
 @pytest.mark.parametrize("target", ["test", "test-quick", "bench", "lint"])

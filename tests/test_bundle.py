@@ -1,0 +1,148 @@
+"""A bundle: taken in only when it is whole, and enough for a machine without a network."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import docker
+import pytest
+
+from dockyard import settings
+from dockyard.bundle import loading, parts, saving
+from dockyard.errors import BundleError
+
+PARTS = saving.PARTS
+WHOLE = {f"{PARTS}/wheels/a.whl": b"a wheel", f"{PARTS}/images.tar": b"images", "README.md": b"r"}
+
+
+@pytest.fixture(autouse=True)
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    folder = tmp_path / "course"
+    if "lab" not in request.keywords:
+        monkeypatch.setenv("DOCKYARD_STATE", str(folder / ".dockyard"))
+        monkeypatch.setenv("DOCKYARD_COURSE", str(folder))
+    return folder
+
+
+def listing(files: dict[str, bytes]) -> bytes:
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items()]
+    return "".join(lines).encode()
+
+
+def bundle(path: Path, files: dict[str, bytes], sums: bytes | None = None) -> Path:
+    """A bundle of these files, with the sums of the whole one."""
+    sums = listing(WHOLE) if sums is None else sums
+    with tarfile.open(path, "w") as tar:
+        for name, data in {f"{PARTS}/SUMS": sums, **files}.items():
+            info = tarfile.TarInfo(f"{saving.TOP}/{name}")
+            info.size = len(data)
+            tar.addfile(info, BytesIO(data))
+    return path
+
+
+def taken() -> dict[str, bytes]:
+    folder = parts.folder()
+    files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_whole_one_is_taken_in(tmp_path: Path, course: Path) -> None:
+    assert loading.load(bundle(tmp_path / "room.tar", WHOLE)) == ["README.md"]
+    assert taken() == {"wheels/a.whl": b"a wheel", "images.tar": b"images", "SUMS": listing(WHOLE)}
+    assert not (course / "README.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda files: {**files, f"{PARTS}/images.tar": b"imagez"}, "images.tar is not as it was"),
+        (lambda files: dict(list(files.items())[:1]), "images.tar is missing"),
+        (lambda files: {**files, f"{PARTS}/more": b""}, "more is not in its list"),
+        (lambda files: {"../../etc/passwd": b"", **files}, "has no place in it"),
+    ],
+)
+def test_a_damaged_one_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, bytes]], dict[str, bytes]], why: str
+) -> None:
+    with pytest.raises(BundleError, match=why):
+        loading.load(bundle(tmp_path / "room.tar", change(WHOLE)))
+    known = {"wheels/a.whl": b"a wheel", "images.tar": b"images"}
+    assert taken().items() <= known.items()  # what is whole stays, nothing else does
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    path = bundle(tmp_path / "room.tar", {})
+    with tarfile.open(path, "a") as tar:
+        info = tarfile.TarInfo(f"{saving.TOP}/{PARTS}/images.tar")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(info)
+    with pytest.raises(BundleError, match="has no place in it"):
+        loading.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tar at all" * 99, b"\0" * 10240])
+def test_what_is_no_bundle_is_said_in_a_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "room.tar").write_bytes(content)
+    with pytest.raises(BundleError, match=r"damaged|no bundle"):
+        loading.load(tmp_path / "room.tar")
+
+
+def test_one_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
+    whole = bundle(tmp_path / "room.tar", WHOLE)
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(whole.read_bytes()[: 4 * 512 + 100])  # in the middle of the first wheel's head
+    with pytest.raises(BundleError):
+        loading.load(cut)
+    bundle(cut, dict(list(WHOLE.items())[:1]))
+    with pytest.raises(BundleError):
+        loading.load(cut)
+    before = (parts.folder() / "wheels/a.whl").stat().st_ino
+    loading.load(whole)
+    assert (parts.folder() / "wheels/a.whl").stat().st_ino == before
+
+
+#: On a machine that has only what came in the file: nothing leads out of its network.
+OFFLINE = """
+set -eux
+mount -t sysfs sysfs /sys
+ip link set lo up
+[ -z "$(ip route)" ]
+tar -xf "$1"
+cd dockyard
+trap 'make clean' EXIT
+make test-quick ARGS="--deselect tests/test_docs.py"
+export PATH="$PWD/.venv/bin:$PATH"
+dockyard up 00_images
+dockyard solve 00_images
+dockyard check 00_images
+coproc lab { make lab; }
+grep --max-count 1 Open <&"${lab[0]}"
+kill "$lab_PID"
+"""
+
+
+@pytest.mark.lab
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network of its own takes root")
+@pytest.mark.skipif(not shutil.which("dockerd"), reason="no engine to start in that network")
+def test_a_room_without_a_network(outer: docker.DockerClient, tmp_path: Path) -> None:
+    file = tmp_path / "room.tar"
+    size = saving.save(outer, file, print)
+    assert size > parts.folder().joinpath(parts.IMAGES).stat().st_size
+    clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DOCKYARD_ENGINE_HOST": "embedded"}
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", "bash", "-c", OFFLINE, "bash", str(file)],
+        cwd=tmp_path,
+        env=clean,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=900 * settings.patience(),
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "12 of 12 points" in done.stdout
