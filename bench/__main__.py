@@ -9,7 +9,7 @@ from pathlib import Path
 
 import docker
 
-from bench import checks, classes, commands, contents, exercises, labs, screen
+from bench import checks, classes, commands, contents, exercises, labs, rooms, screen
 from bench.measure import Figure
 from dockyard import engine as engines
 from dockyard.course import Exercise, load_exercise
@@ -23,6 +23,7 @@ SECTIONS: dict[str, Callable[[docker.DockerClient, Exercise], Iterator[Figure]]]
     "exercises": exercises.measure,
     "classes": classes.measure,
     "screen": screen.measure,
+    "rooms": rooms.measure,
 }
 EXERCISE = "02_clustering"
 RESULTS = Path(__file__).parent / "RESULTS.md"

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
 
 import docker
 
 from bench import anatomy
 from bench.measure import Figure, Series, Stopwatch
-from dockyard import images, lifecycle
+from dockyard import hosts, images, lifecycle
 from dockyard.course import Exercise
 from dockyard.lab import HOST_LABEL, Lab, LabName, containers, side_by_side
 from dockyard.shell import Shell
@@ -51,7 +50,8 @@ def _round(engine: docker.DockerClient, exercise: Exercise, watch: Stopwatch) ->
         watch.note(f"… of up: {stage}", took)
     for host_disk in _disk(engine, name):
         watch.note("disk", host_disk)
-    watch.note("memory", _memory(engine, name))
+    there = containers(engine, name).values()
+    watch.note("memory", sum(map(hosts.memory, there)) / 2**20)
     with watch.time("swarm"):
         form_swarm(lab)
     with watch.time("reset"):
@@ -115,13 +115,3 @@ def _disk(engine: docker.DockerClient, name: LabName) -> list[float]:
     command = "du -sx --block-size=1 /var/lib/docker"  # -x: not what containers have mounted
     shells = [Shell(engine, str(c.id), host) for host, c in containers(engine, name).items()]
     return [int(shell.run(command).stdout.split()[0]) / 1e6 for shell in shells]
-
-
-def _memory(engine: docker.DockerClient, name: LabName) -> float:
-    """As `docker stats` counts: without the file cache that the kernel may drop at once."""
-    total = 0
-    for container in containers(engine, name).values():
-        seen = cast(dict[str, Any], container.stats(stream=False, one_shot=True))["memory_stats"]
-        cache = seen["stats"].get("total_inactive_file")  # cgroup v1
-        total += seen["usage"] - (seen["stats"]["inactive_file"] if cache is None else cache)
-    return total / 2**20

@@ -19,16 +19,19 @@ from dockyard.lab import Lab, LabName
 
 LEARNER = "bench-screen"
 CHANGES, MANY, IDLE = 100, 60, 20  # changes; containers; seconds
-#: Notes when an element of the page says something else than before, in seconds since 1970.
+#: Notes when an element of the page, and no other, says something else than before, in seconds
+#: since 1970.
 WATCH = """selector => {
   window.changes = [];
+  window.watching?.disconnect();
   const element = document.querySelector(selector);
   const at = () => (performance.timeOrigin + performance.now()) / 1000;
   let before = element.textContent;
-  new MutationObserver(() => {
+  window.watching = new MutationObserver(() => {
     if (element.textContent !== before) window.changes.push(at());
     before = element.textContent;
-  }).observe(element, {childList: true, subtree: true, characterData: true});
+  });
+  window.watching.observe(element, {childList: true, subtree: true, characterData: true});
 }"""
 
 

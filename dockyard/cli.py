@@ -84,12 +84,13 @@ def _print_json(value: Any) -> None:
 
 
 @main.command("doctor")
+@click.option("--learners", metavar="N", type=click.IntRange(1), help="Is there room for N?")
 @json_option
-def doctor_(as_json: bool) -> None:
+def doctor_(learners: int | None, as_json: bool) -> None:
     """Check this machine: what was found, what it means, how to mend it."""
     from dockyard import doctor
 
-    findings = doctor.diagnose(say)
+    findings = doctor.diagnose(say, learners or 0)
     click.echo(doctor.to_json(findings) if as_json else doctor.to_text(findings))
     sys.exit(0 if doctor.is_fit(findings) else 2)
 

@@ -11,7 +11,7 @@ import msgspec
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from dockyard import engine, machine, trial
+from dockyard import engine, machine, room, trial
 from dockyard.errors import DockyardError, EngineError
 from dockyard.machine import Finding, State
 from dockyard.settings import Say, quiet
@@ -20,8 +20,12 @@ CALL_TIMEOUT = 20  # seconds; the most that the doctor may take
 SIGNS: dict[State, str] = {"ok": "✓", "remark": "!", "broken": "✗"}
 
 
-def diagnose(say: Say = quiet) -> list[Finding]:
-    """Look at everything; takes some seconds, nearly all of them for the trial host."""
+def diagnose(say: Say = quiet, learners: int = 0) -> list[Finding]:
+    """Look at everything; takes some seconds, nearly all of them for the trial host.
+
+    Args:
+        learners: how many are to work here; 0 leaves out whether there is room.
+    """
     here = [machine.docker_command(), machine.python()]
     try:
         endpoint = engine.first_that_answers()
@@ -37,6 +41,7 @@ def diagnose(say: Say = quiet) -> list[Finding]:
         "access control": lambda: machine.access_control(client.info()),
         "memory": lambda: machine.memory(client.info()),
         "disk": lambda: machine.disk(client.info()),
+        **({"room": lambda: room.finding(client.info(), learners)} if learners else {}),
         "registry": lambda: machine.registry(client),
     }
     findings = [_look(name, point) for name, point in points.items()] + here

@@ -56,10 +56,12 @@ def ensure_running(say: Say = quiet) -> None:
     """Start the engine, unless it runs.
 
     Raises:
-        EngineError: it does not come up; with the end of its log.
+        EngineError: it does not come up, with the end of its log; or it runs, and hangs.
     """
     with _only_one_at_a_time():
         if is_running():  # another process started it while we waited
+            return
+        if _is_coming(say):
             return
         say("Starting Dockyard's own Docker engine")
         process = _start()
@@ -71,6 +73,23 @@ def ensure_running(say: Say = quiet) -> None:
             raise EngineError(
                 f'The embedded engine did not come up. The end of "{log_path()}":\n{log_tail()}'
             )
+
+
+def _is_coming(say: Say) -> bool:
+    """Whether one that does not answer yet does in the end; a second one would harm its data."""
+    if not _process_id():
+        return False
+    say("Waiting for Dockyard's own Docker engine")
+    with contextlib.suppress(TimeoutError):
+        wait_until(lambda: is_running() or not _process_id(), START_TIMEOUT)
+    if is_running():
+        return True
+    if pid := _process_id():
+        raise EngineError(
+            f"Dockyard's own Docker engine (process {pid}) does not answer. End it (kill {pid}), "
+            "then the same command starts it anew; nothing of your labs is lost."
+        )
+    return False
 
 
 def stop(say: Say = quiet) -> None:

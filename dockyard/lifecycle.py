@@ -11,7 +11,7 @@ from docker.models.containers import Container
 from docker.models.images import Image
 from docker.models.networks import Network
 
-from dockyard import certificates, gate, hosts, images, seed
+from dockyard import certificates, gate, hosts, images, room, seed
 from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError
 from dockyard.lab import (
@@ -75,18 +75,19 @@ def up(
         sealed: for work that nobody trusts: nothing leads out of it (gate.py).
 
     Raises:
-        LabError: a host does not come up; the message names it.
+        LabError: a host does not come up, the message names it; or there is no room for it.
     """
     name = LabName(exercise.id, learner)
+    info, there = engine.info(), containers(engine, name)
+    missing = [host for host in exercise.lab.hosts if not _runs(there.get(host))]
+    if missing and not sealed:  # grading watches the memory itself (classroom/places.py)
+        room.refuse_if_full(info, len(missing))
     host_image, contents, shared = prepare(engine, exercise, say)
     certificates.ensure(name.keys, exercise.lab.hosts)
     network = _ensure_network(engine, exercise, name, sealed)
     lab = Lab(engine, exercise, name, network.attrs["Labels"][PORTS_LABEL])
-    there = containers(engine, name)
     if sealed:
         gate.ensure(engine, lab, network)
-    info = engine.info()
-    missing = [host for host in lab.hosts if not _runs(there.get(host))]
     if missing:
         say(f"Starting {', '.join(missing)}")
 

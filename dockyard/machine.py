@@ -87,7 +87,7 @@ def access_control(info: dict[str, Any]) -> Finding:
 
 def memory(info: dict[str, Any]) -> Finding:
     free, of = info["MemTotal"], "in all"
-    if _is_here(info):
+    if is_here(info):
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         free, of = int(lines["MemAvailable"].split()[0]) * 1024, "free"
     means = "a lab of 02_clustering takes 0.5 GB"
@@ -97,7 +97,7 @@ def memory(info: dict[str, Any]) -> Finding:
 
 def disk(info: dict[str, Any]) -> Finding:
     means = "the images of all lessons take about 1 GB"
-    if not _is_here(info):
+    if not is_here(info):
         found = "not to be seen, for the engine runs elsewhere"
         return Finding("disk", "remark", found, means, "docker system df")
     free = shutil.disk_usage(info["DockerRootDir"]).free
@@ -105,7 +105,7 @@ def disk(info: dict[str, Any]) -> Finding:
     return _room("disk", free, "free", DISK, means, mend)
 
 
-def _is_here(info: dict[str, Any]) -> bool:
+def is_here(info: dict[str, Any]) -> bool:
     """Whether the engine runs on this machine, not in a virtual or another one."""
     return Path(info["DockerRootDir"]).exists() and info.get("Name") == platform.node()
 

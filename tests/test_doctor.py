@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -13,9 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import docker
+import psutil
 import pytest
 
-from dockyard import doctor, engine, machine, settings
+from dockyard import doctor, engine, lifecycle, machine, room, settings
+from dockyard.course import load_exercise
+from dockyard.errors import LabError
 from dockyard.lab import LAB_MARK, LabName, all_names
 from dockyard.machine import Finding
 from dockyard.trial import LEARNER
@@ -68,6 +72,33 @@ def test_a_kernel_without_ipvs_is_a_remark(findings: list[Finding]) -> None:
     mesh = next(each for each in findings if each.name == "routing mesh")
     if engine.find().url.startswith("unix://"):  # the same kernel
         assert mesh.state == ("ok" if Path("/proc/net/ip_vs").exists() else "remark")
+
+
+def info(**told: object) -> dict[str, object]:
+    here = {"DockerRootDir": "/", "Name": platform.node(), "MemTotal": 0, "NCPU": 64}
+    return {**here, **told}
+
+
+def test_it_says_how_many_learners_a_machine_carries(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = 3 * room.MEMORY
+    free = psutil.virtual_memory()._replace(available=10 * lab + room.REST)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    assert room.finding(info(), 10).state == "ok"
+    eleven = room.finding(info(), 11)
+    assert (eleven.state, bool(eleven.mend)) == ("remark", True)
+    assert "carries 10 labs of 02_clustering more" in eleven.found
+    assert "carries 0 labs" in room.finding(info(DockerRootDir="/nowhere"), 1).found  # elsewhere
+    assert "carries 16 labs" in room.finding(info(NCPU=1, MemTotal=10**12, Name=""), 17).found
+
+
+@pytest.mark.lab
+def test_a_lab_that_would_sink_the_others_is_not_started(
+    outer: docker.DockerClient, learner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "REST", psutil.virtual_memory().total)
+    with pytest.raises(LabError, match=r"GB of memory are free\. 3 hosts would take 0\.6 GB"):
+        lifecycle.up(outer, load_exercise("02_clustering"), learner)
+    assert all_names(outer, learner) == []
 
 
 @pytest.mark.lab

@@ -167,6 +167,23 @@ def test_a_killed_engine_is_started_again() -> None:
 @pytest.mark.lab
 @needs_root
 @pytest.mark.usefixtures("second_engine")
+def test_an_engine_that_hangs_is_named_and_gets_no_second_one(clean: pytest.MonkeyPatch) -> None:
+    pid_file = embedded.run_dir() / "docker.pid"
+    pid = int(pid_file.read_text())
+    clean.setattr(embedded, "START_TIMEOUT", 2)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(EngineError, match=rf"process {pid}\) does not answer"):
+            embedded.ensure_running()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(embedded.is_running, 10)
+    assert int(pid_file.read_text()) == pid
+
+
+@pytest.mark.lab
+@needs_root
+@pytest.mark.usefixtures("second_engine")
 def test_stop_leaves_no_process_bridge_or_socket() -> None:
     network = engine.connect().networks.create("of-somebody")
     links = [Path("/sys/class/net") / each for each in (bridge.name(), f"br-{network.id[:12]}")]

@@ -229,3 +229,16 @@ def test_a_lab_is_recorded_also_before_and_without_anybody_listening(
     wait_until(lambda: "node1: container after ended (0)" in told(), 20)
     watcher.stop()
     path.unlink()
+
+
+def test_feedback_ends_with_what_was_handed_in(tmp_path: Path) -> None:
+    from dockyard.classroom.scores import handed_in  # nbgrader takes seconds
+
+    found = report.make(NAME.exercise, NAME.learner, [], 0)
+    assert handed_in(tmp_path, found) == []
+    (tmp_path / timeline.HANDED_IN).write_bytes(b"\x00no moments\n" * 9)
+    assert handed_in(tmp_path, found) == []
+    timeline.record(tmp_path / timeline.HANDED_IN, STORY)
+    (cell,) = handed_in(tmp_path, found)
+    assert "about 7 minutes of work, 1 hint." in cell.source
+    assert "data:image/svg+xml" in cell.source

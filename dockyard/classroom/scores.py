@@ -39,7 +39,7 @@ class SaveReport(SaveAutoGrades):
         nb, resources = super().preprocess(nb, resources)
         nb.cells.insert(0, _headline(report, resources["dockyard"]["remark"]))
         nb.cells.insert(1, new_cell("markdown", as_image(resources["dockyard"]["scene"]), {}))
-        nb.cells += _handed_in(Path(resources["metadata"]["path"]), report)
+        nb.cells += handed_in(Path(resources["metadata"]["path"]), report)
         return nb, resources
 
     def _add_score(self, cell: NotebookNode, resources: ResourcesDict) -> None:
@@ -82,7 +82,7 @@ def _headline(report: Report, remark: str) -> NotebookNode:
     return new_cell("markdown", text, {})
 
 
-def _handed_in(folder: Path, report: Report) -> list[NotebookNode]:
+def handed_in(folder: Path, report: Report) -> list[NotebookNode]:
     """What the learner's own machine has recorded, where it was handed in."""
     moments = timeline.read(folder / timeline.HANDED_IN)
     if not moments:

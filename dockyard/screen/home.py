@@ -7,7 +7,7 @@ import docker
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from dockyard import progress, timeline
+from dockyard import hosts, progress, timeline
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.lab import LabName, all_names, containers
 from dockyard.progress import Progress
@@ -116,12 +116,7 @@ def _row(row: Element, part: Part) -> None:
 
 
 def _memory(host: Container) -> int:
-    """Bytes that a host uses now, without what its kernel only keeps for a while."""
     try:
-        client = host.client
-        assert client
-        told = client.api.stats(str(host.id), stream=False, one_shot=True)["memory_stats"]
-    except (DockerException, OSError, KeyError):
+        return hosts.memory(host)
+    except (DockerException, OSError):
         return 0
-    kept = told.get("stats", {})
-    return int(told.get("usage", 0) - kept.get("inactive_file", kept.get("total_inactive_file", 0)))
