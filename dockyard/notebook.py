@@ -1,4 +1,8 @@
-"""What a learner's notebook uses: open_lab, check, hint."""
+"""What a learner's notebook uses: open_lab, check, hint.
+
+In a submission's sandbox this module runs, too, with the package's top folder and few libraries:
+what only a learner's own kernel needs is imported where it is used.
+"""
 
 import os
 from functools import cached_property
@@ -7,7 +11,7 @@ from typing import Any
 
 import docker
 
-from dockyard import checker, engine, lifecycle, progress, report, swarm, timeline
+from dockyard import report, swarm
 from dockyard.course import load_exercise
 from dockyard.errors import DockyardError
 from dockyard.lab import LAB_MARK, Lab, LabName
@@ -61,7 +65,7 @@ class LearnerLab:
         """What happened in the lab, and when each criterion was true: a strip, and a list."""
         if not self._outer:
             return None
-        from dockyard import grading  # with pytest, which a sandbox has not
+        from dockyard import grading, timeline
         from dockyard.picture.strip import Strip
 
         titles = {each.id: each.title for each in grading.criteria(self._lab.exercise)}
@@ -85,7 +89,7 @@ class LearnerLab:
 
     @cached_property
     def _view(self) -> Any:
-        from dockyard.screen.view import LabView  # a sandbox has no widgets
+        from dockyard.screen.view import LabView
 
         assert self._outer
         return LabView(self._outer, self._lab, self._watcher)
@@ -146,6 +150,8 @@ def open_lab(exercise_id: str, learner: str | None = None) -> LearnerLab:
         lab = Lab(None, exercise, name)
         _set_environment(lab, lab.hosts[0])
         return LearnerLab(lab)
+    from dockyard import checker, engine, lifecycle
+
     outer = engine.connect(print)
     lab = lifecycle.up(outer, exercise, name.learner, print)
     checker.warm_up()
@@ -177,10 +183,12 @@ def check(exercise_id: str, task: str | None = None, learner: str | None = None)
         exercise_id: such as "02_clustering".
         task: only this task; all of them by default.
     """
-    from IPython.display import HTML, DisplayHandle
-
     if os.environ.get(GRADING):
         return _Later()
+    from IPython.display import HTML, DisplayHandle
+
+    from dockyard import checker, progress
+
     name = LabName(exercise_id, learner or default_learner())
     shown: Any = DisplayHandle()  # type: ignore[no-untyped-call]
     shown.display(HTML("Looking…"))  # type: ignore[no-untyped-call]
@@ -201,6 +209,7 @@ def check(exercise_id: str, task: str | None = None, learner: str | None = None)
 
 def home(learner: str | None = None) -> Any:
     """The course at a glance: what you have reached, the next step, and what your labs use."""
+    from dockyard import engine
     from dockyard.screen import home as course
 
     return course.home(engine.connect(print), learner or default_learner())
@@ -209,7 +218,7 @@ def home(learner: str | None = None) -> Any:
 def hint(exercise_id: str, criterion: str | None = None, learner: str | None = None) -> None:
     """Show the next hint for the first criterion that is not met, or for one that you name."""
     if not os.environ.get(GRADING):
-        from dockyard import hints  # with pytest, which a sandbox has not
+        from dockyard import hints
 
         print(hints.next_hint(load_exercise(exercise_id), learner or default_learner(), criterion))
 

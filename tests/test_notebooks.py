@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -76,6 +78,17 @@ def test_notebook_runs_and_shows_what_it_says(name: str, learner: str) -> None:
     if name in exercise_ids():
         report = checker.check(load_exercise(name), learner)
         assert report.points == 0, "the tutorial leaves the lab untouched for the exercise"
+
+
+def test_a_sandbox_needs_little_of_the_package() -> None:
+    """Its top folder only, and few libraries: classroom/sandbox.py."""
+    script = """import sys, dockyard.notebook
+    print([name for name in sys.modules if name.count(".") > 1 and name.startswith("dockyard.")],
+          *{"anywidget", "psutil", "pytest", "IPython"} & {*sys.modules})"""
+    script = "\n".join(line.strip() for line in script.splitlines())
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize(

@@ -240,5 +240,5 @@ def test_feedback_ends_with_what_was_handed_in(tmp_path: Path) -> None:
     assert handed_in(tmp_path, found) == []
     timeline.record(tmp_path / timeline.HANDED_IN, STORY)
     (cell,) = handed_in(tmp_path, found)
-    assert "about 7 minutes of work, 1 hint." in cell.source
+    assert "about 5 minutes of work, 1 hint." in cell.source
     assert "data:image/svg+xml" in cell.source
