@@ -5,6 +5,7 @@ It installs nothing and starts no engine.
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -26,7 +27,7 @@ def diagnose(say: Say = quiet, learners: int = 0) -> list[Finding]:
     Args:
         learners: how many are to work here; 0 leaves out whether there is room.
     """
-    here = [machine.docker_command(), machine.python()]
+    here = [machine.docker_command(), machine.python(), machine.proxy()]
     try:
         endpoint = engine.first_that_answers()
     except EngineError:
@@ -36,6 +37,8 @@ def diagnose(say: Say = quiet, learners: int = 0) -> list[Finding]:
     client = endpoint.client(CALL_TIMEOUT)
     points: dict[str, Callable[[], Finding]] = {
         "engine": lambda: machine.version(client.version(), endpoint),
+        "kind of engine": lambda: machine.kind_of_engine(client.info()),
+        "clock": lambda: machine.clock(client.info(), datetime.now(UTC)),
         "storage driver": lambda: machine.storage_driver(client.info()),
         "cgroups": lambda: machine.cgroups(client.info()),
         "access control": lambda: machine.access_control(client.info()),

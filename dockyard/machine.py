@@ -7,8 +7,10 @@ import platform
 import re
 import shutil
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from urllib.request import getproxies, proxy_bypass
 
 import docker
 import msgspec
@@ -19,6 +21,8 @@ from dockyard import engine
 OLDEST_ENGINE, OLDEST_API, OLDEST_PYTHON = (20, 10), (1, 41), (3, 11)
 UPSTREAM = "debian:trixie-slim"
 GB = 10**9
+#: Seconds that two clocks may differ.
+MOST_APART = 30
 #: What must be free, and what should be. A lab of three hosts takes 0.5 GB of memory; images
 #: and their seed take 1 GB of disk.
 MEMORY, DISK = (0.5, 2.0), (1.0, 4.0)
@@ -83,6 +87,47 @@ def access_control(info: dict[str, Any]) -> Finding:
         return Finding("access control", "ok", "AppArmor", means)
     means = "nothing stands in a lab host's way; 04_security can only tell of profiles"
     return Finding("access control", "ok", "neither AppArmor nor SELinux", means)
+
+
+def kind_of_engine(info: dict[str, Any]) -> Finding:
+    name, system = "kind of engine", str(info.get("OperatingSystem"))
+    if any("rootless" in each for each in info.get("SecurityOptions") or []):
+        means = "untried; whether lab hosts work on it shows below, limits of 04_security above"
+        return Finding(name, "remark", "rootless", means, "if the lab host fails: an ordinary one")
+    if "Docker Desktop" in system:
+        means = "lab hosts run in its virtual machine; give that memory for them in its settings"
+        return Finding(name, "ok", system, means)
+    return Finding(name, "ok", f"an ordinary one, on {system}", "what the course was made on")
+
+
+def clock(info: dict[str, Any], now: datetime) -> Finding:
+    """The engine's, beside this machine's: in a virtual machine, it may stand still for a while.
+
+    Args:
+        now: with its time zone.
+    """
+    told = re.sub(r"(\.\d{1,6})\d*", r"\1", info["SystemTime"])  # engines count nanoseconds
+    apart = abs((datetime.fromisoformat(told) - now).total_seconds())
+    found = f"the engine's is {apart:.0f} s away from this machine's"
+    if apart < MOST_APART:
+        return Finding("clock", "ok", found, "certificates hold, in every lesson")
+    means = "certificates of labs may not hold yet, or no more, and logs tell other times"
+    mend = (
+        "let both take the time from the network (timedatectl set-ntp true), restart Docker Desktop"
+    )
+    return Finding("clock", "broken", found, means, mend)
+
+
+def proxy() -> Finding:
+    """Whether calls to labs, at 127.0.0.1, go past the proxy that the environment names."""
+    named = getproxies()
+    if not named:
+        return Finding("proxy", "ok", "none", "labs are reached directly, in every lesson")
+    found = ", ".join(sorted(f"{kind}: {where}" for kind, where in named.items()))
+    if proxy_bypass("127.0.0.1"):
+        return Finding("proxy", "ok", found, "labs are reached past it, in every lesson")
+    mend = 'export NO_PROXY="127.0.0.1,localhost,$NO_PROXY"'
+    return Finding("proxy", "broken", found, "calls to labs go to it, so no lesson works", mend)
 
 
 def memory(info: dict[str, Any]) -> Finding:

@@ -48,7 +48,7 @@ def findings(client: docker.DockerClient, say: Say) -> list[Finding]:
         return [Finding("lab host", "remark", found, means, "dockyard images")]
     say("Trying a lab host")
     with _host(client, exercise) as trial:
-        points = [lab_host, image_seed, inner_container, vxlan, routing_mesh]
+        points = [lab_host, image_seed, inner_container, vxlan, routing_mesh, fuse]
         return [point(trial) for point in points]
 
 
@@ -101,6 +101,14 @@ def routing_mesh(trial: Trial) -> Finding:
     means = "02_clustering publishes on each host and finds by DNS instead, and says so"
     mend = "sudo modprobe ip_vs, where the kernel has it; nothing needs it"
     return Finding(name, "remark", "the kernel has no IPVS", means, mend)
+
+
+def fuse(trial: Trial) -> Finding:
+    if trial.shell.run(": <> /dev/fuse").status == 0:
+        means = "03_volumes keeps a volume on another host over it"
+        return Finding("fuse", "ok", "can be opened in a lab host", means)
+    means = "a volume on another host cannot be had: the last part of 03_volumes"
+    return Finding("fuse", "broken", "cannot be opened in a lab host", means, "sudo modprobe fuse")
 
 
 def _is_made(client: docker.DockerClient, name: str) -> bool:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import docker
@@ -72,6 +73,39 @@ def test_a_kernel_without_ipvs_is_a_remark(findings: list[Finding]) -> None:
     mesh = next(each for each in findings if each.name == "routing mesh")
     if engine.find().url.startswith("unix://"):  # the same kernel
         assert mesh.state == ("ok" if Path("/proc/net/ip_vs").exists() else "remark")
+
+
+def test_a_proxy_in_the_way_of_labs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert machine.proxy().state == "ok"
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert machine.proxy().state == "broken"
+    assert "proxy.example:3128" in machine.proxy().found
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    assert machine.proxy().state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ("2026-01-02T03:04:05.678901234Z", "ok"),
+        ("2026-01-02T03:04:30Z", "ok"),
+        ("2026-01-02T05:04:05.67+02:00", "ok"),
+        ("2026-01-02T02:04:05.678901234Z", "broken"),
+    ],
+)
+def test_a_clock_that_is_off_is_named(told: str, state: str) -> None:
+    now = datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC)
+    assert machine.clock(info(SystemTime=told), now).state == state
+
+
+def test_what_kind_of_engine_it_is() -> None:
+    rootless = machine.kind_of_engine(info(SecurityOptions=["name=seccomp", "name=rootless"]))
+    assert (rootless.state, rootless.found) == ("remark", "rootless")
+    desktop = machine.kind_of_engine(info(OperatingSystem="Docker Desktop"))
+    assert "virtual machine" in desktop.means
 
 
 def info(**told: object) -> dict[str, object]:
