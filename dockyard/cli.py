@@ -430,7 +430,7 @@ def grade_(
 @main.command("lab", hidden=True)
 def lab_() -> None:
     """Make all that a learner needs, and open JupyterLab (`make lab`)."""
-    from dockyard import jupyter, release
+    from dockyard import doctor, jupyter, release
 
     engine = engines.connect(say)
     wanted = [name for each in map(load_exercise, exercise_ids()) for name in each.lab.images]
@@ -438,6 +438,8 @@ def lab_() -> None:
         images.ensure(engine, name, say)
     for path in release.ensure_work_copy():
         say(f"Added {path.relative_to(course_dir())}")
+    if amiss := doctor.amiss(say):
+        click.echo(amiss, err=True)
     sys.exit(jupyter.run(say))
 
 

@@ -21,11 +21,12 @@ CALL_TIMEOUT = 20  # seconds; the most that the doctor may take
 SIGNS: dict[State, str] = {"ok": "✓", "remark": "!", "broken": "✗"}
 
 
-def diagnose(say: Say = quiet, learners: int = 0) -> list[Finding]:
+def diagnose(say: Say = quiet, learners: int = 0, registry: bool = True) -> list[Finding]:
     """Look at everything; takes some seconds, nearly all of them for the trial host.
 
     Args:
         learners: how many are to work here; 0 leaves out whether there is room.
+        registry: whether to ask one, which takes long where a firewall swallows the question.
     """
     here = [machine.docker_command(), machine.python(), machine.proxy()]
     try:
@@ -45,7 +46,7 @@ def diagnose(say: Say = quiet, learners: int = 0) -> list[Finding]:
         "memory": lambda: machine.memory(client.info()),
         "disk": lambda: machine.disk(client.info()),
         **({"room": lambda: room.finding(client.info(), learners)} if learners else {}),
-        "registry": lambda: machine.registry(client),
+        **({"registry": lambda: machine.registry(client)} if registry else {}),
     }
     findings = [_look(name, point) for name, point in points.items()] + here
     try:
@@ -77,6 +78,12 @@ def _is_locked(url: str) -> bool:
         return path.is_socket() and not os.access(path, os.R_OK | os.W_OK)
     except PermissionError:  # of a folder above it
         return True
+
+
+def amiss(say: Say) -> str:
+    """What stops a lesson, for whoever is about to take one; nothing, where all is well."""
+    broken = [each for each in diagnose(say, registry=False) if each.state == "broken"]
+    return to_text(broken) if broken else ""
 
 
 def is_fit(findings: list[Finding]) -> bool:

@@ -69,6 +69,18 @@ def test_this_machine_is_fit_and_nothing_is_left(
 
 
 @pytest.mark.lab
+def test_who_opens_jupyterlab_is_told_only_what_is_amiss(
+    outer: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert outer.ping()
+    assert doctor.amiss(print) == ""
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    first, second = doctor.amiss(print).splitlines()
+    assert first.startswith("✗ docker command")
+    assert "apt-get install docker-cli" in second
+
+
+@pytest.mark.lab
 def test_a_kernel_without_ipvs_is_a_remark(findings: list[Finding]) -> None:
     mesh = next(each for each in findings if each.name == "routing mesh")
     if engine.find().url.startswith("unix://"):  # the same kernel
