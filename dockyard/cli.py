@@ -1,5 +1,6 @@
 """The command line: one verb each, one line for an error."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -356,6 +357,18 @@ def bundle_load(file: Path) -> None:
         click.echo(
             f"{counted(len(others), 'file')} of this course differ from the bundle's: {few}."
         )
+
+
+@bundle_.command("serve")
+@click.argument("file", metavar="FILE", type=FILE)
+@click.option("--address", metavar="IP", default="", help="Of this machine, for the room.")
+@click.option("--port", default=8443, show_default=True)
+def bundle_serve(file: Path, address: str, port: int) -> None:
+    """Hand FILE to a room, over TLS; prints what the others type."""
+    from dockyard.bundle import serving
+
+    with contextlib.suppress(KeyboardInterrupt):
+        serving.serve(file, address, port, say)
 
 
 @main.command("collect")

@@ -2,18 +2,25 @@
 
 import hashlib
 import os
+import re
 import shutil
+import signal
 import subprocess
+import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import docker
 import pytest
+from click.testing import CliRunner
 
 from dockyard import settings
 from dockyard.bundle import loading, parts, saving
+from dockyard.cli import main
 from dockyard.errors import BundleError
 
 PARTS = saving.PARTS
@@ -104,6 +111,64 @@ def test_one_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
     before = (parts.folder() / "wheels/a.whl").stat().st_ino
     loading.load(whole)
     assert (parts.folder() / "wheels/a.whl").stat().st_ino == before
+
+
+@contextmanager
+def serving(file: Path, *arguments: str) -> Iterator[tuple[str, str]]:
+    """A bundle handed to whoever is on this machine: its address, and its key's pin."""
+    command = [sys.executable, "-m", "dockyard.cli", "bundle", "serve", str(file), *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    try:
+        told = re.search(r"(sha256//\S+) .* (https://\S+)", "".join(islice(process.stderr, 2)))
+        assert told
+        yield told[2], told[1]
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        process.stderr.close()
+
+
+def fetch(url: str, pin: str, *options: str) -> "subprocess.CompletedProcess[bytes]":
+    command = ["curl", "--silent", "--fail", "--insecure", "--pinnedpubkey", pin, *options, url]
+    return subprocess.run(command, capture_output=True, check=False)
+
+
+def test_a_room_fetches_it_from_the_presenter(tmp_path: Path) -> None:
+    file = bundle(tmp_path / "any name.tar", WHOLE)
+    with serving(file, "--address", "127.0.0.1", "--port", "0") as (url, pin):
+        assert fetch(url, pin).stdout == file.read_bytes()
+        part = tmp_path / "part"
+        part.write_bytes(file.read_bytes()[:5000])  # a download that was cut off
+        fetch(url, pin, "--continue-at", "-", "--output", str(part))
+        assert part.read_bytes() == file.read_bytes()
+        assert fetch(url, "sha256//" + "A" * 43 + "=").returncode == 90  # another's key
+        assert (
+            fetch(url.replace("room.tar", "../../etc/passwd"), pin, "--path-as-is").returncode == 22
+        )
+        assert fetch(url.replace("https", "http"), pin).returncode != 0
+        assert fetch(url, pin, "--request", "PUT", "--data", "x").returncode == 22
+    assert bundle(tmp_path / "again.tar", WHOLE).read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "address", "why"),
+    [
+        (b"no bundle", "127.0.0.1", "damaged"),
+        (None, "192.0.2.1", "has no address"),
+        (None, "", "has no address"),
+    ],
+)
+def test_what_cannot_be_served_is_said_in_a_line(
+    tmp_path: Path, content: bytes | None, address: str, why: str
+) -> None:
+    file = bundle(tmp_path / "room.tar", WHOLE)
+    if content:
+        file.write_bytes(content)
+    done = CliRunner().invoke(main, ["bundle", "serve", str(file), "--address", address])
+    assert done.exit_code in (1, 2)
+    assert why in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 #: On a machine that has only what came in the file: nothing leads out of its network.

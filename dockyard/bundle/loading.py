@@ -33,12 +33,31 @@ def load(file: Path) -> list[str]:
         raise _broken(file, str(error)) from None
 
 
+def look_into(file: Path) -> None:
+    """Check that it is a bundle, from its beginning.
+
+    Raises:
+        BundleError: it is none.
+    """
+    try:
+        with tarfile.open(file, "r:") as tar:
+            _sums(_members(tar), file)
+    except (tarfile.TarError, EOFError, UnicodeError) as error:
+        raise _broken(file, str(error)) from None
+
+
+def _sums(members: Iterator[tuple[str, IO[bytes]]], file: Path) -> bytes:
+    """Its first member."""
+    for name, content in members:
+        if name == f"{PARTS}/{parts.SUMS}":
+            return content.read()
+        break
+    raise BundleError(f'"{file}" is no bundle of Dockyard.')
+
+
 def _load(tar: tarfile.TarFile, file: Path) -> list[str]:
     members = _members(tar)
-    first, content = next(members, ("", None))
-    if first != f"{PARTS}/{parts.SUMS}" or content is None:
-        raise BundleError(f'"{file}" is no bundle of Dockyard.')
-    listing = content.read()
+    listing = _sums(members, file)
     pairs = (line.split("  ", 1) for line in listing.decode().splitlines())
     sums = {name: digest for digest, name in pairs}
     others = []
