@@ -53,7 +53,9 @@ async def _serve(file: Path, address: str, port: int, say: Say) -> None:
     def log(handler: RequestHandler) -> None:
         say(f"{handler.request.remote_ip}: {handler.get_status()} {handler.request.path}")
 
-    app = Application([(f"/({NAME})", _Handler, {"path": str(file.resolve())})], log_function=log)
+    bundle = file.resolve()
+    route = (f"/({NAME})", _Handler, {"path": str(bundle.parent)})
+    app = Application([route], log_function=log, file=bundle.name)
     sockets = bind_sockets(port, address)
     HTTPServer(app, ssl_options=context).add_sockets(sockets)
     url = f"https://{address}:{sockets[0].getsockname()[1]}/{NAME}"
@@ -69,12 +71,8 @@ async def _serve(file: Path, address: str, port: int, say: Say) -> None:
 class _Handler(StaticFileHandler):
     """One file, whatever is beside it; known by its size and time, for its sums are inside."""
 
-    def initialize(self, path: str, default_filename: str | None = None) -> None:
-        super().initialize(str(Path(path).parent), default_filename)
-        self._name = Path(path).name
-
     def parse_url_path(self, url_path: str) -> str:  # noqa: ARG002 (there is but one)
-        return self._name
+        return str(self.settings["file"])
 
     @classmethod
     def get_content_version(cls, abspath: str) -> str:
