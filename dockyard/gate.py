@@ -5,6 +5,8 @@ connections to their ports come through the gate, a container of ours that stand
 network and on an ordinary one. Hosts ask it what a submission may do (images/gate/policy.py).
 """
 
+from typing import Any
+
 import docker
 import msgspec
 from docker.errors import APIError, NotFound
@@ -17,6 +19,11 @@ from dockyard.errors import LabError
 from dockyard.lab import Lab
 
 IMAGE, MEMORY = "gate", "128m"
+#: What makes a network a sealed lab's: nothing leads out, and the machine has no address on it.
+NETWORK: dict[str, Any] = {
+    "internal": True,
+    "options": {"com.docker.network.bridge.inhibit_ipv4": "true"},
+}
 #: Where hosts ask what a submission may do. With TLS: a container that has got at a host's
 #: network could pose as the gate otherwise, and allow itself all.
 POLICY = f"https://{certificates.GATE}:8070"
@@ -36,14 +43,10 @@ resolvers docker
 """
 
 
-def make_network(
-    engine: docker.DockerClient, host_image: Image, name: str, labels: dict[str, str]
-) -> Network:
-    """The network of a sealed lab: on it, not even the machine has an address."""
-    options = {"com.docker.network.bridge.inhibit_ipv4": "true"}
-    network = engine.networks.create(
-        name, driver="bridge", internal=True, options=options, labels=labels
-    )
+def hide_machine(
+    engine: docker.DockerClient, host_image: Image, network: Network, labels: dict[str, str]
+) -> None:
+    """Take from a sealed lab's network the last address that the machine has on it."""
     bridge = f"br-{str(network.id)[:12]}"
     # Docker knows no such option for the address that each interface gives itself in IPv6.
     script = f"ip link set {bridge} addrgenmode none && ip -6 addr flush dev {bridge}"
@@ -51,7 +54,6 @@ def make_network(
         host_image, ["-c", script], entrypoint="sh", remove=True, network_mode="host",
         cap_add=["NET_ADMIN"], labels=labels,
     )  # fmt: skip
-    return network
 
 
 def ensure(engine: docker.DockerClient, lab: Lab, network: Network) -> None:

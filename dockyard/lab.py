@@ -38,6 +38,10 @@ PORTS_LABEL = "dockyard.ports"
 PROBE_LABEL = "dockyard.probe"
 
 CALL_TIMEOUT = 60  # seconds
+#: Where labs' ports come from: below the range from which the kernel takes ports for outgoing
+#: connections (32768 and up, ip(7)): a lab gives its ports up for a moment when it is reset, and
+#: wants them back.
+PORTS = range(20000, 32768)
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -229,20 +233,26 @@ def all_names(engine: docker.DockerClient, learner: str | None = None) -> list[L
     return [LabName(*name) for name in sorted(names)]
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(count: int, taken: Iterable[int] = ()) -> list[int]:
     """Loopback ports that nobody uses now.
 
-    Below the range from which the kernel takes ports for outgoing connections (32768 and up,
-    ip(7)): a lab gives its ports up for a moment when it is reset, and wants them back.
+    Args:
+        taken: others that are spoken for.
+
+    Raises:
+        LabError: there are not so many.
     """
     found: list[int] = []
-    for port in random.sample(range(20000, 32768), k=12768):
+    left = sorted({*PORTS}.difference(taken))
+    for port in random.sample(left, len(left)):
+        if len(found) == count:
+            break
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             found.append(port)
-        if len(found) == count:
-            return found
-    raise LabError(f"This machine has no {count} free ports between 20000 and 32767.")
+    if len(found) < count:
+        raise LabError(f"This machine has no {count} free ports from {PORTS[0]} to {PORTS[-1]}.")
+    return found
 
 
 def is_port_taken(error: APIError) -> bool:

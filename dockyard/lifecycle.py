@@ -4,6 +4,8 @@ import contextlib
 import json
 import shutil
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
+from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException, NotFound
@@ -11,7 +13,7 @@ from docker.models.containers import Container
 from docker.models.images import Image
 from docker.models.networks import Network
 
-from dockyard import certificates, gate, hosts, images, room, seed
+from dockyard import certificates, gate, hosts, images, room, seed, settings
 from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError
 from dockyard.lab import (
@@ -151,12 +153,25 @@ def _ensure_network(
     for network in engine.networks.list(filters=name.filters()):
         return network
     inside = [hosts.API_PORT, *exercise.lab.ports]
-    local = iter(free_ports(len(inside) * len(exercise.lab.hosts)))
-    ports = {host: {port: next(local) for port in inside} for host in exercise.lab.hosts}
-    labels = {**name.labels(), PORTS_LABEL: json.dumps(ports)}
+    settings.state_dir().mkdir(parents=True, exist_ok=True)
+    # The network's label takes the ports; until it is there, nobody else may choose.
+    with (settings.state_dir() / "ports.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        local = iter(free_ports(len(inside) * len(exercise.lab.hosts), _taken_ports(engine)))
+        ports = {host: {port: next(local) for port in inside} for host in exercise.lab.hosts}
+        labels = {**name.labels(), PORTS_LABEL: json.dumps(ports)}
+        options = gate.NETWORK if sealed else {}
+        network = engine.networks.create(name.prefix, driver="bridge", labels=labels, **options)
     if sealed:
-        return gate.make_network(engine, images.ensure(engine, "host"), name.prefix, labels)
-    return engine.networks.create(name.prefix, driver="bridge", labels=labels)
+        gate.hide_machine(engine, images.ensure(engine, "host"), network, labels)
+    return network
+
+
+def _taken_ports(engine: docker.DockerClient) -> set[int]:
+    """The ports of labs that are there, whether anybody listens on them now or not."""
+    networks: list[Any] = engine.api.networks(filters={"label": PORTS_LABEL})
+    labels = [json.loads(each["Labels"][PORTS_LABEL]) for each in networks]
+    return {port for hosts in labels for ports in hosts.values() for port in ports.values()}
 
 
 def _runs(container: Container | None) -> bool:

@@ -284,5 +284,24 @@ def test_labs_without_a_seed_load_their_images(
     assert b"redis" in output
 
 
-def test_free_ports_differ() -> None:
-    assert len(set(free_ports(20))) == 20
+def test_two_labs_never_have_a_port_in_common(
+    outer: docker.DockerClient, learner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while neither listens yet: there are just as many ports as two labs take."""
+    exercise = load_exercise("00_images")
+    needed = (1 + len(exercise.lab.ports)) * len(exercise.lab.hosts)
+    free = sorted(free_ports(2 * needed, lifecycle._taken_ports(outer)))
+    monkeypatch.setattr("dockyard.lab.PORTS", free)
+    names = [LabName(exercise.id, f"{learner}-{each}") for each in "ab"]
+    try:
+        networks = side_by_side(
+            lambda name: lifecycle._ensure_network(outer, exercise, name, sealed=False), names
+        )
+        labels = [json.loads(each.attrs["Labels"]["dockyard.ports"]) for each in networks]
+        ports = [port for hosts in labels for each in hosts.values() for port in each.values()]
+        assert sorted(ports) == free
+        with pytest.raises(LabError, match="no 1 free ports"):
+            free_ports(1, free)
+    finally:
+        for name in names:
+            lifecycle.down(outer, name)
