@@ -150,8 +150,9 @@ def open_lab(exercise_id: str, learner: str | None = None) -> LearnerLab:
         lab = Lab(None, exercise, name)
         _set_environment(lab, lab.hosts[0])
         return LearnerLab(lab)
-    from dockyard import checker, engine, lifecycle
+    from dockyard import checker, engine, lifecycle, whole_output
 
+    whole_output.ensure()
     outer = engine.connect(print)
     lab = lifecycle.up(outer, exercise, name.learner, print)
     checker.warm_up()
