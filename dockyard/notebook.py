@@ -150,6 +150,8 @@ def open_lab(exercise_id: str, learner: str | None = None) -> LearnerLab:
         lab = Lab(None, exercise, name)
         _set_environment(lab, lab.hosts[0])
         return LearnerLab(lab)
+    from IPython import get_ipython
+
     from dockyard import checker, engine, lifecycle, whole_output
 
     whole_output.ensure()
@@ -163,7 +165,8 @@ def open_lab(exercise_id: str, learner: str | None = None) -> LearnerLab:
         if known:
             known.close()
         known = _opened[lab.name] = LearnerLab(lab, outer)
-        known.follow()
+        if hasattr(get_ipython(), "kernel"):  # somebody works here; it is no script
+            known.follow()
     return known
 
 
