@@ -80,6 +80,11 @@ class LabName:
     def keys(self) -> Path:
         return settings.state_dir() / "labs" / self.exercise / slug(self.learner)
 
+    @property
+    def reached(self) -> Path:
+        """What its learner has done in it, without a suffix; it outlives the lab."""
+        return settings.state_dir() / "progress" / slug(self.learner) / self.exercise
+
     def labels(self) -> dict[str, str]:
         """The record on everything that belongs to the lab."""
         return {

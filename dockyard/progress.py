@@ -11,9 +11,8 @@ import msgspec
 
 from dockyard import timeline
 from dockyard.course import Exercise
-from dockyard.lab import slug
+from dockyard.lab import LabName
 from dockyard.report import Report
-from dockyard.settings import state_dir
 
 
 class Reached(msgspec.Struct, frozen=True):
@@ -74,4 +73,4 @@ def of(exercise_id: str, learner: str) -> Progress:
 
 
 def _path(exercise_id: str, learner: str) -> Path:
-    return state_dir() / "progress" / slug(learner) / f"{exercise_id}.json"
+    return LabName(exercise_id, learner).reached.with_suffix(".json")

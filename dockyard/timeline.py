@@ -15,10 +15,9 @@ from typing import Any
 
 import msgspec
 
-from dockyard.lab import HOST_LABEL, LabName, slug
+from dockyard.lab import HOST_LABEL, LabName
 from dockyard.picture.scene import Part, short_name
 from dockyard.report import Report
-from dockyard.settings import state_dir
 
 #: Of an engine's events, those that tell a story, and how they are told.
 TOLD = {
@@ -105,7 +104,7 @@ def _moment(
 
 def path_of(lab: LabName) -> Path:
     """Where a lab's moments are kept: they outlive it."""
-    return state_dir() / "progress" / slug(lab.learner) / f"{lab.exercise}.jsonl"
+    return lab.reached.with_suffix(".jsonl")
 
 
 def record(path: Path, moments: Iterable[Moment]) -> None:
