@@ -13,7 +13,7 @@ import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.images import Image
 
-from dockyard import apt, settings
+from dockyard import apt, seed, settings
 from dockyard.bundle import parts
 from dockyard.errors import ImageError
 from dockyard.recipes import Recipe, recipe
@@ -117,9 +117,7 @@ def _ensure_replacement(
 def _load_bundle(client: docker.DockerClient, say: Say) -> None:
     say("Loading the images of the bundle")
     with (parts.folder() / parts.IMAGES).open("rb") as file:
-        # The engine loads while its progress is read, and gives up when nobody does.
-        for _ in client.api.load_image(file):  # type: ignore[no-untyped-call]
-            pass
+        seed.load(client, file)
 
 
 def _is_reachable(client: docker.DockerClient, dockerfile: Path) -> bool:

@@ -233,6 +233,4 @@ def _ensure_images(
     there = set(host.api.images(quiet=True, all=True))  # one question, not one for each image
     missing = [image for image in wanted if image.id not in there]
     if missing:
-        # The engine loads while its progress is read, and gives up when nobody does.
-        for _ in host.api.load_image(seed.export(engine, missing)):  # type: ignore[no-untyped-call]
-            pass
+        seed.load(host, seed.export(engine, missing))

@@ -8,6 +8,7 @@ no upper one: there is nothing to write to.
 
 import hashlib
 from collections.abc import Iterator
+from typing import IO
 
 import docker
 from docker.errors import DockerException, NotFound
@@ -53,6 +54,13 @@ def export(client: docker.DockerClient, images: list[Image]) -> Iterator[bytes]:
     answer = client.api.get(url, params={"names": tags}, stream=True)
     answer.raise_for_status()
     yield from answer.iter_content(CHUNK)
+
+
+def load(client: docker.DockerClient, data: IO[bytes] | Iterator[bytes]) -> None:
+    """Load the images of a `docker save` stream."""
+    # The engine loads while its progress is read, and gives up when nobody does.
+    for _ in client.api.load_image(data):  # type: ignore[no-untyped-call]
+        pass
 
 
 def labels() -> dict[str, str]:

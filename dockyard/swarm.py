@@ -28,6 +28,11 @@ def modes(lab: Lab) -> dict[str, str]:
     return {"PUBLISH_MODE": "host", "ENDPOINT_MODE": "dnsrr"}
 
 
+def short_name(name: str) -> str:
+    """A container's, as services name their tasks: "vote.1", without the task's id."""
+    return ".".join(name.lstrip("/").split(".", 2)[:2])
+
+
 def running_on(lab: Lab) -> dict[str, list[str]]:
     """The names of the running containers of each host, short as services name them."""
 
@@ -36,7 +41,7 @@ def running_on(lab: Lab) -> dict[str, list[str]]:
             containers = lab.client(host).containers.list(ignore_removed=True)
         except (DockerException, RequestException):
             return ["(does not answer)"]
-        return sorted(".".join(str(each.name).split(".")[:2]) for each in containers)
+        return sorted(short_name(str(each.name)) for each in containers)
 
     return dict(zip(lab.hosts, side_by_side(names, lab.hosts), strict=True))
 

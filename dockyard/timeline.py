@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from dockyard.lab import HOST_LABEL, LabName
-from dockyard.picture.scene import Part, short_name
+from dockyard.picture.scene import Part
 from dockyard.report import Report
+from dockyard.swarm import short_name
 
 #: Of an engine's events, those that tell a story, and how they are told.
 TOLD = {

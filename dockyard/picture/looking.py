@@ -23,9 +23,9 @@ from dockyard.picture.scene import (
     Network,
     Scene,
     Service,
-    short_name,
 )
 from dockyard.settings import patience
+from dockyard.swarm import short_name
 
 #: How much of one answer is read; 10,000 containers are some 12 MB.
 MOST_BYTES, CHUNK = 2**25, 2**16

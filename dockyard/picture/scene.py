@@ -20,11 +20,6 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() and not combining(c) else "�" for c in cut)
 
 
-def short_name(name: str) -> str:
-    """A container's, as services name their tasks: "vote.1", without the task's id."""
-    return ".".join(name.lstrip("/").split(".", 2)[:2])
-
-
 def spoken(name: str) -> str:
     """As people call it: "vote" for the task "voting_vote.1", a container or a service."""
     return name.partition(".")[0].rpartition("_")[2]

@@ -15,7 +15,7 @@ from dockyard.lab import Lab
 from dockyard.picture.drawing import COLUMNS, GAP, HOST
 from dockyard.picture.scene import Scene, spoken
 from dockyard.picture.shapes import MARGIN
-from dockyard.report import CriterionResult, Outcome, Report
+from dockyard.report import CriterionResult, Report
 from dockyard.screen.acting import Thing, act
 from dockyard.screen.details import details
 from dockyard.screen.watching import Listener, Watcher
@@ -50,6 +50,8 @@ class LabView(Widget):
         self._outer, self._lab = outer, lab
         self._watcher = watcher
         self._criteria: dict[str, CriterionResult] = {}
+        #: Word → criteria whose sentences speak of what is called so.
+        self._about: dict[str, list[CriterionResult]] = {}
         watcher.add(Listener(show=self._show, judged=self._judged))
 
     def _show(self, scene: Scene) -> None:
@@ -60,18 +62,16 @@ class LabView(Widget):
 
     def _judged(self, report: Report) -> None:
         self._criteria |= {each.id: each for each in report.criteria if not each.skipped}
+        about = defaultdict[str, list[CriterionResult]](list)
+        for each in self._criteria.values():
+            for word in set(re.findall(r"[\w-]+", each.title)):
+                about[word].append(each)
+        self._about = about  # at once: another thread may be drawing
         self._draw()
-
-    def _about(self, name: str) -> list[CriterionResult]:
-        """The criteria whose sentences speak of a host, a container or a service."""
-        return [each for each in self._criteria.values() if name in _words(each.title)]
 
     @traitlets.observe("columns")
     def _draw(self, _: object = None) -> None:
-        verdicts = defaultdict[str, list[Outcome]](list)
-        for each in self._criteria.values():
-            for word in _words(each.title):
-                verdicts[word].append(each.outcome)
+        verdicts = {word: [each.outcome for each in about] for word, about in self._about.items()}
         self.svg = picture.draw(self._scene, max(self.columns, 1), verdicts)
 
     def clicked(self, asked: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ class LabView(Widget):
             act(self._outer, self._lab, str(action), thing)
             self._watcher.touch()
         said = details(self._outer, self._lab, thing)
-        criteria = [(each.outcome, each.title) for each in self._about(spoken(said.name))]
+        criteria = [(each.outcome, each.title) for each in self._about.get(spoken(said.name), [])]
         return {"details": msgspec.to_builtins(said) | {"criteria": criteria}}
 
     def instead(self) -> dict[str, str]:
@@ -102,10 +102,6 @@ class LabView(Widget):
         if not self._scene.hosts:
             self._show(scene)
         return {"text/plain": picture.describe(scene), "text/html": picture.as_image(scene)}
-
-
-def _words(sentence: str) -> set[str]:
-    return set(re.findall(r"[\w-]+", sentence))
 
 
 def _news(before: Scene, now: Scene) -> str:
