@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
 from multiprocessing.connection import Connection
@@ -23,18 +23,11 @@ from dockyard import report as reports
 from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError
 from dockyard.lab import LabName
+from dockyard.report import Tell, nobody
 from dockyard.settings import patience
 
 TIMEOUT = 600.0  # seconds for one whole check, heals and updates included
 PUT_BACK = 120.0  # seconds in which a check that is ended brings a node or a service back
-
-
-#: Gets each criterion as soon as it was looked at.
-Tell = Callable[[reports.Step], None]
-
-
-def nobody(_: reports.Step) -> None:
-    """Tell nobody."""
 
 
 class Request(msgspec.Struct, frozen=True):

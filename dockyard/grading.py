@@ -30,7 +30,7 @@ from dockyard import engine
 from dockyard.course import Exercise, load_exercise
 from dockyard.errors import CourseError, LabError
 from dockyard.lab import Lab, containers, find
-from dockyard.report import CriterionResult, Outcome, Step
+from dockyard.report import CriterionResult, Outcome, Step, Tell, nobody
 from dockyard.settings import state_dir
 from dockyard.shell import Shell, testinfra_host
 from dockyard.waiting import wait_until
@@ -84,7 +84,7 @@ def run(
     learner: str,
     task: str | None = None,
     gently: bool = False,
-    tell: Callable[[Step], None] = lambda _: None,
+    tell: Tell = nobody,
 ) -> list[CriterionResult]:
     """Look at a lab.
 
@@ -168,7 +168,7 @@ class _Grader(_Collector):
         lab: Lab,
         task: str | None,
         gently: bool,
-        tell: Callable[[Step], None],
+        tell: Tell,
     ) -> None:
         super().__init__(exercise)
         self._tell, self._of = tell, 0

@@ -1,5 +1,6 @@
 """The outcome of an exercise's criteria, for terminal, notebook, gradebook and programs."""
 
+from collections.abc import Callable
 from html import escape
 from typing import Literal
 
@@ -51,6 +52,14 @@ class Step(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"Looked at {self.number} of {self.of} criteria"
+
+
+#: Gets each criterion as soon as it was looked at.
+Tell = Callable[[Step], None]
+
+
+def nobody(_: Step) -> None:
+    """Tell nobody."""
 
 
 class Report(msgspec.Struct, frozen=True):

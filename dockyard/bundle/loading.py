@@ -3,6 +3,7 @@
 import hashlib
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -26,11 +27,8 @@ def load(file: Path) -> list[str]:
         BundleError: it is no bundle, or damaged; what is damaged is not kept.
         OSError: such as a full disk.
     """
-    try:
-        with tarfile.open(file, "r:") as tar:
-            return _load(tar, file)
-    except (tarfile.TarError, EOFError, UnicodeError) as error:
-        raise _broken(file, str(error)) from None
+    with _opened(file) as tar:
+        return _load(tar, file)
 
 
 def look_into(file: Path) -> None:
@@ -39,9 +37,16 @@ def look_into(file: Path) -> None:
     Raises:
         BundleError: it is none.
     """
+    with _opened(file) as tar:
+        _sums(_members(tar), file)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[tarfile.TarFile]:
+    """The tar; what is wrong with it is said in a line."""
     try:
         with tarfile.open(file, "r:") as tar:
-            _sums(_members(tar), file)
+            yield tar
     except (tarfile.TarError, EOFError, UnicodeError) as error:
         raise _broken(file, str(error)) from None
 
