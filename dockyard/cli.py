@@ -17,7 +17,6 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from dockyard import (
-    checker,
     embedded,
     hints,
     images,
@@ -29,6 +28,7 @@ from dockyard import (
     swarm,
 )
 from dockyard import engine as engines
+from dockyard import keeper as keepers
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.errors import DockyardError, UnknownName, reason
 from dockyard.liveline import LiveLine
@@ -129,7 +129,7 @@ def images_(names: tuple[str, ...], only_list: bool, as_json: bool) -> None:
 @json_option
 def up(exercise: Exercise, learner: str, as_json: bool) -> None:
     """Make sure that the lab of an exercise runs."""
-    _show_status(lifecycle.up(engines.connect(say), exercise, learner, say), as_json)
+    _show_status(keepers.find(say).up(exercise, learner, say), as_json)
 
 
 @main.command()
@@ -137,7 +137,7 @@ def up(exercise: Exercise, learner: str, as_json: bool) -> None:
 @learner_option
 def down(exercise: Exercise, learner: str) -> None:
     """Remove the lab of an exercise."""
-    went = lifecycle.down(engines.connect(say), lab.LabName(exercise.id, learner))
+    went = keepers.find(say).down(lab.LabName(exercise.id, learner))
     click.echo(f"Removed {went}." if went.hosts or went.networks else "Already clean.")
 
 
@@ -147,12 +147,11 @@ def down(exercise: Exercise, learner: str) -> None:
 @json_option
 def status(exercise: Exercise | None, learner: str, as_json: bool) -> None:
     """Show the hosts of a lab, and what is on them."""
-    engine = engines.connect(say)
+    keeper = keepers.find(say)
     if exercise is not None:
-        _show_status(lab.find(engine, exercise, learner), as_json)
+        _show_status(keeper.find(exercise, learner), as_json)
         return
-    names = lab.all_names(engine, learner)
-    rows = [{"exercise": each.exercise, "learner": each.learner} for each in names]
+    rows = [{"exercise": e.exercise, "learner": e.learner} for e in keeper.labs(learner)]
     if as_json:
         _print_json(rows)
         return
@@ -197,12 +196,9 @@ def env(exercise: Exercise | None, host: str | None, outer: bool, learner: str) 
     elif exercise is None:
         raise UnknownName(f"Name an exercise: {', '.join(exercise_ids())}; or give --engine.")
     else:
-        endpoint = engines.find(say)
-        found = lab.find(endpoint.client(engines.CALL_TIMEOUT), exercise, learner)
-        variables = {"DOCKYARD_ENGINE_HOST": endpoint.url, **swarm.modes(found)}
-        if endpoint.cert_path:
-            variables["DOCKYARD_ENGINE_CERT_PATH"] = endpoint.cert_path
-            variables["DOCKYARD_ENGINE_TLS_VERIFY"] = "1"
+        keeper = keepers.find(say)
+        found = keeper.find(exercise, learner)
+        variables = keeper.shell_variables() | swarm.modes(found)
         variables |= found.environment(host or found.hosts[0])
     for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}" if value else f"unset {name}")
@@ -215,9 +211,10 @@ def env(exercise: Exercise | None, host: str | None, outer: bool, learner: str) 
 @json_option
 def check(exercise: Exercise, task: str | None, learner: str, as_json: bool) -> None:
     """Look at a lab: what was expected, what was found."""
-    lab.find(engines.connect(say), exercise, learner)
+    keeper = keepers.find(say)
+    keeper.find(exercise, learner)
     line = LiveLine()
-    result = checker.check(exercise, learner, task, tell=lambda step: line.show(f" • {step}"))
+    result = keeper.check(exercise, learner, task, tell=lambda step: line.show(f" • {step}"))
     line.wipe()
     progress.remember(result)
     click.echo(report.to_json(result) if as_json else report.to_text(result))
@@ -230,8 +227,9 @@ def check(exercise: Exercise, task: str | None, learner: str, as_json: bool) -> 
 @learner_option
 def hint(exercise: Exercise, criterion: str | None, learner: str) -> None:
     """Print the next hint, from what was found."""
-    lab.find(engines.connect(say), exercise, learner)
-    click.echo(hints.next_hint(exercise, learner, criterion))
+    keeper = keepers.find(say)
+    keeper.find(exercise, learner)
+    click.echo(hints.next_hint(keeper, exercise, learner, criterion))
 
 
 @main.command()
@@ -454,6 +452,20 @@ def lab_() -> None:
     if amiss := doctor.amiss(say):
         click.echo(amiss, err=True)
     sys.exit(jupyter.run(say))
+
+
+@main.command("hub")
+@click.option("--address", metavar="IP", default="", help="Of this machine, for the room: TLS.")
+@click.option("--port", default=8000, show_default=True)
+@click.option("--forget", is_flag=True, help="Remove all places, and learners' files, instead.")
+def hub_(address: str, port: int, forget: bool) -> None:
+    """Run a JupyterHub for a room: each learner works on this machine, in a browser."""
+    from dockyard.hub import places, running
+
+    if not forget:
+        sys.exit(running.run(address, port, say))
+    gone, volumes = places.forget(engines.connect(say))
+    click.echo(f"Removed {counted(gone, 'place')}, {counted(volumes, 'volume')}. Labs stay.")
 
 
 @main.group(hidden=True)

@@ -9,7 +9,7 @@ from docker.context import ContextAPI
 from docker.errors import DockerException
 from docker.tls import TLSConfig
 
-from dockyard import embedded, sdk
+from dockyard import embedded, sdk, settings
 from dockyard.errors import EngineError
 from dockyard.lab import LAB_MARK
 from dockyard.settings import Say, quiet
@@ -63,6 +63,8 @@ def find(say: Say = quiet) -> Endpoint:
     Raises:
         EngineError: none answers, and none can be started.
     """
+    if settings.desk():
+        raise EngineError("The hub keeps your labs; this takes the engine of its machine.")
     if endpoint := first_that_answers():
         return endpoint
     embedded.ensure_installed([endpoint.url for endpoint in candidates()], say)

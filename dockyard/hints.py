@@ -2,9 +2,10 @@
 
 import msgspec
 
-from dockyard import checker, grading, timeline
+from dockyard import grading, timeline
 from dockyard.course import Exercise
 from dockyard.errors import LabError, UnknownName
+from dockyard.keeper import Keeper
 from dockyard.lab import LabName
 from dockyard.report import CriterionResult, total
 
@@ -16,7 +17,9 @@ class Given(msgspec.Struct):
     steps: int = 0
 
 
-def next_hint(exercise: Exercise, learner: str, criterion_id: str | None = None) -> str:
+def next_hint(
+    keeper: Keeper, exercise: Exercise, learner: str, criterion_id: str | None = None
+) -> str:
     """The next hint for one criterion; by default for the first that is not met.
 
     Raises:
@@ -30,7 +33,7 @@ def next_hint(exercise: Exercise, learner: str, criterion_id: str | None = None)
             + ", ".join(known)
         )
     task = known[criterion_id].task if criterion_id else None
-    result = checker.check(exercise, learner, task)
+    result = keeper.check(exercise, learner, task)
     if result.errors:
         raise LabError(result.errors[0].found)
     open_ones = [each for each in result.criteria if each.outcome != "passed"]

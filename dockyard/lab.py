@@ -34,6 +34,8 @@ EXERCISE_LABEL = "dockyard.exercise"
 LEARNER_LABEL = "dockyard.learner"
 HOST_LABEL = "dockyard.host"
 PORTS_LABEL = "dockyard.ports"
+#: On a learner's place in a hub, which the hub lets into the networks of their labs.
+PLACE_LABEL = "dockyard.place"
 #: On a grader's own containers on a lab's hosts (graders/containers.py): no work of a learner.
 PROBE_LABEL = "dockyard.probe"
 
@@ -107,6 +109,10 @@ class Lab:
         hosts: the hosts' names, in order.
         ports: host → container port → loopback port of this machine; empty on the lab's own
             network, where hosts are reached by their names.
+
+    Args:
+        engine: the outer one, where it can be asked.
+        mesh: whether there is a routing mesh, where somebody has told.
     """
 
     def __init__(
@@ -115,8 +121,9 @@ class Lab:
         exercise: Exercise,
         name: LabName,
         ports: str = "{}",
+        mesh: bool | None = None,
     ) -> None:
-        self._engine = engine
+        self._engine, self._mesh = engine, mesh
         self.exercise = exercise
         self.name = name
         self.hosts = exercise.lab.hosts
@@ -189,6 +196,8 @@ class Lab:
         The module is loaded on demand, which is what a host asks for when it starts
         (images/host/start-engine).
         """
+        if self._mesh is not None:
+            return self._mesh
         assert self._engine is not None  # in a submission's kernel, the runner has told already
         command = ["test", "-e", "/proc/net/ip_vs"]
         made = self._engine.containers.get(f"{self.name.prefix}-{self.hosts[0]}")
@@ -252,12 +261,21 @@ def free_ports(count: int, taken: Iterable[int] = ()) -> list[int]:
     for port in random.sample(left, len(left)):
         if len(found) == count:
             break
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        if is_port_free(port):
             found.append(port)
     if len(found) < count:
         raise LabError(f"This machine has no {count} free ports from {PORTS[0]} to {PORTS[-1]}.")
     return found
+
+
+def is_port_free(port: int) -> bool:
+    """Whether nobody listens at it on loopback, or on all addresses."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the past
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
 
 
 def is_port_taken(error: APIError) -> bool:

@@ -18,6 +18,7 @@ from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError
 from dockyard.lab import (
     HOST_LABEL,
+    PLACE_LABEL,
     PORTS_LABEL,
     Lab,
     LabName,
@@ -122,6 +123,7 @@ def down(engine: docker.DockerClient, name: LabName) -> Removed:
     networks = engine.networks.list(filters=name.filters())
     for network in networks:
         with contextlib.suppress(NotFound):
+            _put_places_out(engine, network)
             network.remove()
     shutil.rmtree(name.keys, ignore_errors=True)
     return Removed(name.label, went.hosts, went.volumes, len(networks))
@@ -165,6 +167,15 @@ def _ensure_network(
     if sealed:
         gate.hide_machine(engine, images.ensure(engine, "host"), network, labels)
     return network
+
+
+def _put_places_out(engine: docker.DockerClient, network: Network) -> None:
+    """A network goes only when nobody is in it; a hub lets its learners' places into their labs."""
+    network.reload()
+    for id_ in network.attrs["Containers"] or {}:
+        with contextlib.suppress(NotFound):
+            if PLACE_LABEL in engine.containers.get(id_).labels:
+                network.disconnect(id_, force=True)
 
 
 def _taken_ports(engine: docker.DockerClient) -> set[int]:

@@ -7,7 +7,7 @@ what only a learner's own kernel needs is imported where it is used.
 import os
 from functools import cached_property
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker
 
@@ -17,6 +17,9 @@ from dockyard.errors import DockyardError
 from dockyard.lab import LAB_MARK, Lab, LabName
 from dockyard.settings import GRADING, default_learner
 
+if TYPE_CHECKING:
+    from dockyard.keeper import Keeper
+
 #: Variables that lead `docker` and the SDK to an engine.
 DOCKER_VARIABLES = ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"]
 
@@ -24,9 +27,9 @@ DOCKER_VARIABLES = ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"]
 class LearnerLab:
     """A lab as its learner sees it. Showing it shows its hosts and what they run, live."""
 
-    def __init__(self, lab: Lab, outer: docker.DockerClient | None = None) -> None:
+    def __init__(self, lab: Lab, keeper: "Keeper | None" = None) -> None:
         self._lab = lab
-        self._outer = outer
+        self._keeper = keeper
         self.hosts = lab.hosts
 
     def client(self, host: str) -> docker.DockerClient:
@@ -59,11 +62,11 @@ class LearnerLab:
 
     def panel(self) -> Any:
         """The check as a panel: it looks by itself when something happens in the lab."""
-        return self._panel if self._outer else None
+        return self._panel if self._keeper else None
 
     def timeline(self) -> Any:
         """What happened in the lab, and when each criterion was true: a strip, and a list."""
-        if not self._outer:
+        if not self._keeper:
             return None
         from dockyard import grading, timeline
         from dockyard.picture.strip import Strip
@@ -73,7 +76,9 @@ class LearnerLab:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The picture, live; where a submission is graded, words will do."""
-        return self._view._repr_mimebundle_(**kwargs) if self._outer else {"text/plain": repr(self)}
+        return (
+            self._view._repr_mimebundle_(**kwargs) if self._keeper else {"text/plain": repr(self)}
+        )
 
     def follow(self) -> None:
         """Begin to record what happens in it."""
@@ -91,21 +96,22 @@ class LearnerLab:
     def _view(self) -> Any:
         from dockyard.screen.view import LabView
 
-        assert self._outer
-        return LabView(self._outer, self._lab, self._watcher)
+        assert self._keeper
+        return LabView(self._keeper, self._lab, self._watcher)
 
     @cached_property
     def _panel(self) -> Any:
         from dockyard.screen.panel import CheckPanel
 
-        return CheckPanel(self._lab, self._watcher)
+        assert self._keeper
+        return CheckPanel(self._keeper, self._lab, self._watcher)
 
     @cached_property
     def _watcher(self) -> Any:
         from dockyard.screen.watching import Watcher
 
-        assert self._outer
-        return Watcher(self._outer, self._lab)
+        assert self._keeper
+        return Watcher(self._keeper, self._lab)
 
     def is_of(self, lab: Lab) -> bool:
         """Whether it leads to the same hosts."""
@@ -152,19 +158,20 @@ def open_lab(exercise_id: str, learner: str | None = None) -> LearnerLab:
         return LearnerLab(lab)
     from IPython import get_ipython
 
-    from dockyard import checker, engine, lifecycle, whole_output
+    from dockyard import keeper as keepers
+    from dockyard import whole_output
 
     whole_output.ensure()
-    outer = engine.connect(print)
-    lab = lifecycle.up(outer, exercise, name.learner, print)
-    checker.warm_up()
+    keeper = keepers.find(print)
+    lab = keeper.up(exercise, name.learner, print)
+    keeper.warm_up()
     _set_environment(lab, lab.hosts[0])
     os.environ.update(swarm.modes(lab))
     known = _opened.get(lab.name)
     if known is None or not known.is_of(lab):  # it was removed, and is another one now
         if known:
             known.close()
-        known = _opened[lab.name] = LearnerLab(lab, outer)
+        known = _opened[lab.name] = LearnerLab(lab, keeper)
         if hasattr(get_ipython(), "kernel"):  # somebody works here; it is no script
             known.follow()
     return known
@@ -191,12 +198,12 @@ def check(exercise_id: str, task: str | None = None, learner: str | None = None)
         return _Later()
     from IPython.display import HTML, DisplayHandle
 
-    from dockyard import checker, progress
+    from dockyard import keeper, progress
 
     name = LabName(exercise_id, learner or default_learner())
     shown: Any = DisplayHandle()  # type: ignore[no-untyped-call]
     shown.display(HTML("Looking…"))  # type: ignore[no-untyped-call]
-    result = checker.check(
+    result = keeper.find().check(
         load_exercise(exercise_id),
         name.learner,
         task,
@@ -213,18 +220,19 @@ def check(exercise_id: str, task: str | None = None, learner: str | None = None)
 
 def home(learner: str | None = None) -> Any:
     """The course at a glance: what you have reached, the next step, and what your labs use."""
-    from dockyard import engine
+    from dockyard import keeper
     from dockyard.screen import home as course
 
-    return course.home(engine.connect(print), learner or default_learner())
+    return course.home(keeper.find(print), learner or default_learner())
 
 
 def hint(exercise_id: str, criterion: str | None = None, learner: str | None = None) -> None:
     """Show the next hint for the first criterion that is not met, or for one that you name."""
     if not os.environ.get(GRADING):
-        from dockyard import hints
+        from dockyard import hints, keeper
 
-        print(hints.next_hint(load_exercise(exercise_id), learner or default_learner(), criterion))
+        exercise, name = load_exercise(exercise_id), learner or default_learner()
+        print(hints.next_hint(keeper.find(), exercise, name, criterion))
 
 
 def _set_environment(lab: Lab, host: str) -> None:

@@ -8,6 +8,7 @@ no upper one: there is nothing to write to.
 
 import hashlib
 from collections.abc import Iterator
+from fcntl import LOCK_EX, flock
 from typing import IO
 
 import docker
@@ -34,9 +35,14 @@ def ensure(
     ids = sorted(str(image.id) for image in [host_image, *images])
     key = hashlib.sha256(" ".join(ids).encode()).hexdigest()[:12]
     sealed = f"dockyard-{settings.site()}-seed-{key}"
-    try:
-        client.volumes.get(sealed)
-    except NotFound:
+    if _is_there(client, sealed):
+        return sealed
+    settings.state_dir().mkdir(parents=True, exist_ok=True)
+    # Two first labs at once: the other one's filling must not pass for one that was killed.
+    with (settings.state_dir() / "seed.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if _is_there(client, sealed):
+            return sealed
         say("Preparing the images for lab hosts, once")
         try:
             _fill(client, f"{sealed}-layers", host_image, images)
@@ -45,6 +51,14 @@ def ensure(
             say(f"The shared image store does not work here, so hosts load images: {error}")
             return None
     return sealed
+
+
+def _is_there(client: docker.DockerClient, volume: str) -> bool:
+    try:
+        client.volumes.get(volume)
+    except NotFound:
+        return False
+    return True
 
 
 def export(client: docker.DockerClient, images: list[Image]) -> Iterator[bytes]:

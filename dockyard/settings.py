@@ -9,6 +9,7 @@
 | DOCKYARD_IMAGES_BY      | how images get into hosts: "seed" (default) or "load"         |
 | DOCKYARD_HOST_RUNTIME   | a hardened runtime for lab hosts, e.g. "sysbox-runc"          |
 | DOCKYARD_PATIENCE       | how many times longer to wait for everything; 1 by default    |
+| DOCKYARD_DESK           | set in a hub's places: where the desk answers that keeps labs |
 """
 
 import getpass
@@ -56,6 +57,11 @@ def images_by() -> str:
 def host_runtime() -> str | None:
     """The hardened runtime for lab hosts, if one is named."""
     return os.environ.get("DOCKYARD_HOST_RUNTIME") or None
+
+
+def desk() -> str | None:
+    """Where a hub's desk answers, in a place of the hub: it keeps the labs then."""
+    return os.environ.get("DOCKYARD_DESK") or None
 
 
 def patience() -> float:

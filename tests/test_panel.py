@@ -9,6 +9,7 @@ import pytest
 
 from dockyard import report, solution
 from dockyard.course import load_exercise
+from dockyard.keeping import Engine
 from dockyard.lab import PROBE_LABEL, Lab, LabName
 from dockyard.picture.scene import Scene
 from dockyard.report import CriterionResult, Outcome, Report, Step
@@ -32,7 +33,8 @@ def made(*criteria: CriterionResult) -> Report:
 def panel() -> CheckPanel:
     exercise = load_exercise("00_images")
     lab = Lab(None, exercise, LabName(exercise.id, "nobody"))
-    return CheckPanel(lab, Watcher(docker.DockerClient("tcp://127.0.0.1:9", version="1.41"), lab))
+    nobody = Engine(docker.DockerClient("tcp://127.0.0.1:9", version="1.41"))
+    return CheckPanel(nobody, lab, Watcher(nobody, lab))
 
 
 def outcomes(panel: CheckPanel) -> list[str]:
@@ -100,7 +102,7 @@ class Heard:
 
 @contextmanager
 def watched(outer: docker.DockerClient, lab: Lab) -> Iterator[tuple[Watcher, Heard]]:
-    watcher = Watcher(outer, lab)
+    watcher = Watcher(Engine(outer), lab)
     heard = Heard(watcher)
     watcher.start()
     wait_until(lambda: heard.scenes, 10)
@@ -145,7 +147,7 @@ def test_a_look_of_its_own_leads_to_no_other(
     lab = fresh_lab("00_images")
     solution.solve(outer, lab.exercise, learner, lab.exercise.tasks[1].id)
     with watched(outer, lab) as (watcher, _):
-        panel = CheckPanel(lab, watcher)
+        panel = CheckPanel(Engine(outer), lab, watcher)
         looks: list[float] = []
         panel.observe(lambda change: change["new"] or looks.append(monotonic()), "busy")
         panel.clicked({"hello": True})

@@ -8,6 +8,7 @@ import pytest
 
 from dockyard import progress, report
 from dockyard.course import exercise_ids, load_exercise
+from dockyard.keeping import Engine
 from dockyard.lab import Lab, LabName
 from dockyard.report import CriterionResult, Outcome
 from dockyard.screen.home import Home, Part, home
@@ -87,9 +88,9 @@ def test_the_start_page_leads_to_every_part() -> None:
 def test_home_knows_what_labs_use(
     outer: docker.DockerClient, learner: str, fresh_lab: Callable[[str], Lab]
 ) -> None:
-    assert home(outer, learner).labs == {}
+    assert home(Engine(outer), learner).labs == {}
     fresh_lab("00_images")
-    found = home(outer, learner)
+    found = home(Engine(outer), learner)
     assert list(found.labs) == ["00_images"]
     assert 10 * 2**20 < found.labs["00_images"] < 2**30
     assert "00_images" in repr(found)

@@ -11,6 +11,7 @@ import docker
 import pytest
 
 from dockyard import progress, report, timeline
+from dockyard.keeping import Engine
 from dockyard.lab import HOST_LABEL, Lab, LabName
 from dockyard.picture.strip import Strip
 from dockyard.report import CriterionResult, Outcome
@@ -221,7 +222,7 @@ def test_a_lab_is_recorded_also_before_and_without_anybody_listening(
     def told() -> list[str]:
         return [str(each) for each in timeline.read(path) if each.at > began - 1]
 
-    watcher = Watcher(outer, lab)
+    watcher = Watcher(Engine(outer), lab)
     watcher.start()
     wait_until(lambda: "node1: container before ended (1)" in told(), 20)
     run(DEBIAN, ["true"], name="after", detach=True)

@@ -9,6 +9,8 @@ from docker.errors import DockerException
 from docker.models.containers import Container
 
 from dockyard.errors import LabError
+from dockyard.faults import LOG_LINES
+from dockyard.keeper import Keeper
 from dockyard.lab import Lab
 from dockyard.picture.scene import plain
 from dockyard.screen.acting import (
@@ -22,11 +24,9 @@ from dockyard.screen.acting import (
     Action,
     Thing,
     container_of,
-    host_of,
-    is_cut_off,
 )
 
-LOG_LINES, TASKS = 100, 8
+TASKS = 8
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class Details(msgspec.Struct, frozen=True):
     actions: list[Action] = []
 
 
-def details(outer: docker.DockerClient, lab: Lab, thing: Thing) -> Details:
+def details(keeper: Keeper, lab: Lab, thing: Thing) -> Details:
     """Look closer.
 
     Raises:
@@ -56,26 +56,24 @@ def details(outer: docker.DockerClient, lab: Lab, thing: Thing) -> Details:
     """
     if thing.service:
         return _of_service(lab, thing)
-    return _of_container(lab, thing) if thing.container else _of_host(outer, lab, thing)
+    return _of_container(lab, thing) if thing.container else _of_host(keeper, lab, thing)
 
 
-def _of_host(outer: docker.DockerClient, lab: Lab, thing: Thing) -> Details:
-    there = host_of(outer, lab, thing)
+def _of_host(keeper: Keeper, lab: Lab, thing: Thing) -> Details:
+    there = keeper.look(lab, thing.host)
     facts, actions = [("state", there.status)], [START_HOST]
     if there.status == "running":
-        network = next(iter(there.attrs["NetworkSettings"]["Networks"].values()))
-        cut = is_cut_off(there)
         facts = [
-            ("state", "running, cut off from the other hosts" if cut else "running"),
-            ("address", f"{network['IPAddress']} (between the hosts)"),
-            ("memory limit", f"{there.attrs['HostConfig']['Memory'] // 2**20} MB"),
-            ("started", _moment(there.attrs["State"]["StartedAt"])),
+            ("state", "running, cut off from the other hosts" if there.cut_off else "running"),
+            ("address", f"{there.address} (between the hosts)"),
+            ("memory limit", f"{there.memory // 2**20} MB"),
+            ("started", _moment(there.started)),
         ]
         actions = [STOP_HOST]
         if len(lab.hosts) > 1:
-            actions.append(JOIN_AGAIN if cut else CUT_OFF)
+            actions.append(JOIN_AGAIN if there.cut_off else CUT_OFF)
     host, shell = thing.host, _shell(lab, thing.host)
-    return Details(thing, host, host, facts, _log(there), shell, actions)
+    return Details(thing, host, host, facts, there.log, shell, actions)
 
 
 def _of_container(lab: Lab, thing: Thing) -> Details:

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-import docker
-from docker.errors import DockerException
-from docker.models.containers import Container
-
-from dockyard import hosts, progress, timeline
+from dockyard import progress, timeline
 from dockyard.course import Exercise, exercise_ids, load_exercise
-from dockyard.lab import LabName, all_names, containers
+from dockyard.keeper import Keeper
+from dockyard.lab import LabName
 from dockyard.progress import Progress
 from dockyard.screen.widget import WORDS
 
@@ -74,13 +71,10 @@ class Home:
         return tostring(page, "unicode", method="html")
 
 
-def home(engine: docker.DockerClient, learner: str) -> Home:
+def home(keeper: Keeper, learner: str) -> Home:
     """What is known of a learner's course."""
     parts = [_part(load_exercise(each), learner) for each in exercise_ids()]
-    labs = {
-        name.exercise: sum(_memory(host) for host in containers(engine, name).values())
-        for name in all_names(engine, learner)
-    }
+    labs = {name.exercise: memory for name, memory in keeper.labs(learner).items()}
     return Home(parts, labs)
 
 
@@ -113,10 +107,3 @@ def _row(row: Element, part: Part) -> None:
     most = part.progress.max_points or 1
     bar = {"value": f"{part.progress.points:g}", "max": f"{most:g}", "aria-label": exercise.title}
     SubElement(cell, "progress", bar, style="width:6em;margin-right:8px").tail = _points(part)
-
-
-def _memory(host: Container) -> int:
-    try:
-        return hosts.memory(host)
-    except (DockerException, OSError):
-        return 0

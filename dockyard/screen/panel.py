@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import traitlets
 
-from dockyard import checker, hints, progress, report, timeline
+from dockyard import hints, progress, report, timeline
 from dockyard.errors import reason
+from dockyard.keeper import Keeper
 from dockyard.lab import Lab
 from dockyard.picture.scene import Scene
 from dockyard.picture.strip import Strip
@@ -58,11 +59,11 @@ class CheckPanel(Widget):
     moments: Any = traitlets.List().tag(sync=True)
     words = traitlets.Dict(WORDS["panel"]).tag(sync=True)
 
-    def __init__(self, lab: Lab, watcher: Watcher) -> None:
+    def __init__(self, keeper: Keeper, lab: Lab, watcher: Watcher) -> None:
         tasks = [[task.id, task.title] for task in lab.exercise.tasks]
         super().__init__(tasks=tasks, hint_cost=lab.exercise.hint_cost)
         self._exercise, self._lab_name = lab.exercise, lab.name
-        self._watcher = watcher
+        self._keeper, self._watcher = keeper, watcher
         self._last: Report | None = None
         self._judged: Scene | None = None
         self._ended = 0.0
@@ -117,7 +118,7 @@ class CheckPanel(Widget):
             self._judged = self._watcher.scene
             self.busy = True
             try:
-                found = checker.check(
+                found = self._keeper.check(
                     self._exercise, self._lab_name.learner, gently=not whole, tell=self.show_step
                 )
                 progress.remember(found)

@@ -4,13 +4,13 @@ import re
 from collections import defaultdict
 from typing import Any
 
-import docker
 import msgspec
 import traitlets
 from docker.errors import DockerException
 
-from dockyard import lifecycle, picture
+from dockyard import picture
 from dockyard.errors import DockyardError, reason
+from dockyard.keeper import Keeper
 from dockyard.lab import Lab
 from dockyard.picture.drawing import COLUMNS, GAP, HOST
 from dockyard.picture.scene import Scene, spoken
@@ -41,13 +41,13 @@ class LabView(Widget):
     sizes = traitlets.Dict({"host": HOST, "gap": GAP, "margin": MARGIN}).tag(sync=True)
     words = traitlets.Dict(WORDS["view"]).tag(sync=True)
 
-    def __init__(self, outer: docker.DockerClient, lab: Lab, watcher: Watcher) -> None:
+    def __init__(self, keeper: Keeper, lab: Lab, watcher: Watcher) -> None:
         links = {
             host: {str(p): lab.url(host, p) for p in lab.exercise.lab.ports} for host in lab.hosts
         }
         super().__init__(links=links)
         self._scene = Scene([])
-        self._outer, self._lab = outer, lab
+        self._keeper, self._lab = keeper, lab
         self._watcher = watcher
         self._criteria: dict[str, CriterionResult] = {}
         #: Word → criteria whose sentences speak of what is called so.
@@ -86,13 +86,13 @@ class LabView(Widget):
 
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         if asked.get("act") == "start-over":
-            _, went = lifecycle.reset(self._outer, self._lab.exercise, self._lab.name.learner)
+            _, went = self._keeper.reset(self._lab.exercise, self._lab.name.learner)
             return {"said": WORDS["view"]["started_over"].format(went=went)}
         thing = msgspec.convert(asked, Thing)
         if action := asked.get("act"):
-            act(self._outer, self._lab, str(action), thing)
+            act(self._keeper, self._lab, str(action), thing)
             self._watcher.touch()
-        said = details(self._outer, self._lab, thing)
+        said = details(self._keeper, self._lab, thing)
         criteria = [(each.outcome, each.title) for each in self._about.get(spoken(said.name), [])]
         return {"details": msgspec.to_builtins(said) | {"criteria": criteria}}
 

@@ -9,23 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 from time import time
-from typing import Any
 
 import docker
 from docker.errors import DockerException
 
 from dockyard import timeline
+from dockyard.errors import DockyardError
+from dockyard.keeper import CHANGES, Happened, Keeper
 from dockyard.lab import HOST_LABEL, PROBE_LABEL, Lab, side_by_side
 from dockyard.picture.looking import View, ask, compose
 from dockyard.picture.scene import Scene
 from dockyard.report import Report
 
-#: What changes a picture or a verdict. What engines also tell (every `exec`, and so every health
-#: check and every look of a grader) does not.
-ACTIONS = [
-    "create", "start", "restart", "pause", "unpause", "die", "destroy", "rename", "update", "oom",
-    "health_status", "connect", "disconnect", "mount", "remove", "tag", "untag", "load", "delete",
-]  # fmt: skip
 #: Seconds between two looks, and until a stream that has ended is tried again.
 PAUSE, AGAIN = 0.05, 1.0
 #: Seconds until the next look after a change, one after the other. Some events come a moment
@@ -73,11 +68,11 @@ class Watcher:
     """Watches one lab, for all who listen, from its start until it is stopped.
 
     Args:
-        outer: the engine on which the lab's hosts run: it knows when one is killed.
+        keeper: who keeps the lab's hosts knows when one is killed.
     """
 
-    def __init__(self, outer: docker.DockerClient, lab: Lab) -> None:
-        self._outer, self._lab = outer, lab
+    def __init__(self, keeper: Keeper, lab: Lab) -> None:
+        self._keeper, self._lab = keeper, lab
         self._listeners: list[Listener] = []
         self._changes = _Changes()
         self._stopped = Event()
@@ -126,7 +121,7 @@ class Watcher:
         """
         while not self._stopped.is_set():
             probes = set[str]()
-            for event in _events(self._lab.client(host), {"event": ACTIONS}, since):
+            for event in _until_it_ends(_events(self._lab.client(host), since)):
                 if not _is_of_a_probe(event, probes):
                     self._record(timeline.from_event(event, host))
                     self._heard(host)
@@ -134,9 +129,8 @@ class Watcher:
             self._stopped.wait(AGAIN)
 
     def _follow_hosts(self) -> None:
-        filters = self._lab.name.filters() | {"event": [*ACTIONS, "stop", "kill"]}
         while not self._stopped.is_set():
-            for event in _events(self._outer, filters):
+            for event in _until_it_ends(self._keeper.events(self._lab)):
                 host = event.get("Actor", {}).get("Attributes", {}).get(HOST_LABEL)
                 if host in self._lab.hosts:
                     self._record(timeline.from_outer_event(event))
@@ -174,23 +168,25 @@ class Watcher:
             self._stopped.wait(PAUSE)
 
 
-def _events(
-    client: docker.DockerClient, filters: dict[str, Any], since: float | None = None
-) -> Iterator[dict[str, Any]]:
-    """What an engine says has happened, until it is gone; nothing, when it comes and goes.
+def _events(client: docker.DockerClient, since: float) -> Iterator[Happened]:
+    """What a host's engine says has happened; an empty one as soon as it is listened to.
 
     Args:
         since: also what it remembers from then on, in seconds since 1970.
     """
-    start = None if since is None else int(since)
-    with suppress(DockerException, OSError, ValueError):
-        stream = client.events(since=start, decode=True, filters=filters)
-        yield {}
-        yield from stream
+    stream = client.events(since=int(since), decode=True, filters={"event": CHANGES})
+    yield {}
+    yield from stream
+
+
+def _until_it_ends(events: Iterator[Happened]) -> Iterator[Happened]:
+    """What happens, until nobody tells any more; and then an empty one."""
+    with suppress(DockyardError, DockerException, OSError, ValueError):
+        yield from events
         yield {}
 
 
-def _is_of_a_probe(event: dict[str, Any], probes: set[str]) -> bool:
+def _is_of_a_probe(event: Happened, probes: set[str]) -> bool:
     """Whether a grader's own container made it; *probes* remembers their ids."""
     actor = event.get("Actor", {})
     attributes = actor.get("Attributes", {})

@@ -1,0 +1,47 @@
+"""What `dockyard hub` tells JupyterHub; read by JupyterHub itself."""
+
+import os
+import sys
+from typing import Any
+
+from dockyard.hub import places
+from dockyard.hub.room import Room
+from dockyard.hub.spawner import Place
+
+c: Any = get_config()  # type: ignore[name-defined]  # noqa: F821 (JupyterHub's)
+inside = os.environ[places.INSIDE]
+port, proxy_api, api, desk = map(int, os.environ["DOCKYARD_HUB_PORTS"].split())
+
+# Learners come in through the proxy on loopback; a room does through TLS (running.py).
+c.JupyterHub.bind_url = f"http://127.0.0.1:{port}"
+# Places reach the hub and the desk at the engine's bridge, which no other machine does.
+c.JupyterHub.hub_ip = c.JupyterHub.hub_connect_ip = inside
+c.JupyterHub.hub_port = api
+c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{proxy_api}"
+c.ConfigurableHTTPProxy.command = [sys.executable, "-m", "configurable_http_proxy.cli"]
+c.ConfigurableHTTPProxy.pid_file = str(places.state() / "proxy.pid")
+
+c.JupyterHub.spawner_class = Place
+c.JupyterHub.authenticator_class = Room
+c.Spawner.environment = {"DOCKYARD_DESK": f"http://{inside}:{desk}"}
+c.Spawner.default_url = "/lab/tree/notebooks/start.ipynb"
+c.JupyterHub.services = [
+    {
+        "name": "desk",
+        "command": [sys.executable, "-m", "dockyard.hub.desk"],
+        "environment": {
+            **{name: value for name, value in os.environ.items() if name.startswith("DOCK")},
+            "DOCKYARD_DESK_ADDRESS": inside,
+            "DOCKYARD_DESK_PORT": str(desk),
+        },
+    }
+]
+
+# After a kill, a database would disagree with the engine, which is the record.
+c.JupyterHub.db_url = "sqlite:///:memory:"
+c.JupyterHub.cookie_secret_file = str(places.state() / "cookie_secret")
+c.JupyterHub.cleanup_servers = True
+c.JupyterHub.template_vars = {
+    "announcement_login": "Dockyard: your name, and a password of your choice."
+}
+c.JupyterHub.log_level = "INFO"

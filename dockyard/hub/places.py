@@ -1,0 +1,178 @@
+"""What a hub makes on the engine: each learner's place, its network and home, and the kit.
+
+Labels are the record here too: `dockyard.hub` names the installation, `dockyard.place` the learner.
+"""
+
+import io
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+from docker.models.containers import Container
+
+from dockyard import engine as engines
+from dockyard import images, release, settings
+from dockyard.errors import LabError
+from dockyard.lab import PLACE_LABEL, Lab, containers, slug
+
+HUB_LABEL = "dockyard.hub"
+IMAGE = "learner"
+#: Variables of the hub's processes: the kit's volume, and the machine's address at which places
+#: reach them.
+KIT, INSIDE = "DOCKYARD_HUB_KIT", "DOCKYARD_HUB_INSIDE"
+
+
+def state() -> Path:
+    """The hub's own files: passwords, keys, its log."""
+    return settings.state_dir() / "hub"
+
+
+def _prefix() -> str:
+    return f"dockyard-{settings.site()}"
+
+
+def container_name(learner: str) -> str:
+    return f"{_prefix()}-place-{slug(learner)}"
+
+
+def home_name(learner: str) -> str:
+    return f"{_prefix()}-home-{slug(learner)}"
+
+
+def network_name(learner: str) -> str:
+    # Of a container's networks, the first by name is its way out: before those of labs, whose
+    # names go on with an exercise's number.
+    return f"{_prefix()}--place-{slug(learner)}"
+
+
+def labels(learner: str = "") -> dict[str, str]:
+    of_place = {PLACE_LABEL: learner} if learner else {}
+    return {HUB_LABEL: settings.site(), **of_place}
+
+
+def ensure_kit(engine: docker.DockerClient) -> str:
+    """The volume with the learners' kit as it is now; older ones go, unless a place uses them."""
+    with tempfile.TemporaryDirectory() as folder:
+        release.release(Path(folder))
+        (Path(folder) / release.MANIFEST).unlink()
+        archive = _packed(Path(folder))
+    name = f"{_prefix()}-kit-{sha256(archive).hexdigest()[:12]}"
+    kits = engine.volumes.list(filters=_ours())
+    if name not in [each.name for each in kits]:
+        _fill(engine, name, archive)
+    for old in kits:
+        if str(old.name).startswith(f"{_prefix()}-kit-") and old.name != name:
+            with suppress(APIError):
+                old.remove()
+    return name
+
+
+def _fill(engine: docker.DockerClient, name: str, archive: bytes) -> None:
+    image = images.ensure(engine, IMAGE)
+    engine.volumes.create(name, labels=labels())
+    binds = engine.api.create_host_config(binds={name: {"bind": "/kit", "mode": "rw"}})
+    made = engine.api.create_container(image.id, labels=labels(), host_config=binds)
+    filler = engine.containers.get(made["Id"])
+    try:
+        filler.put_archive("/kit", archive)
+    except BaseException:
+        filler.remove()
+        engine.volumes.get(name).remove()  # a half-filled one must not be taken for the kit
+        raise
+    filler.remove()
+
+
+def _packed(folder: Path) -> bytes:
+    """A folder as a tar whose bytes depend on its content only."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in sorted(folder.rglob("*")):
+            info = tar.gettarinfo(path, str(path.relative_to(folder)))
+            info.uid = info.gid = info.mtime = 0
+            info.uname = info.gname = "root"
+            info.mode = 0o755 if path.is_dir() else 0o644 | info.mode & 0o111
+            with path.open("rb") if path.is_file() else io.BytesIO() as data:
+                tar.addfile(info, data if path.is_file() else None)
+    return buffer.getvalue()
+
+
+def prepare(learner: str) -> tuple[str, str, str]:
+    """Make sure of what a learner's place takes.
+
+    Returns:
+        Its network, its home and the kit.
+    """
+    engine = engines.connect()
+    network, home = network_name(learner), home_name(learner)
+    if not engine.networks.list(names=[f"^{network}$"], filters=_ours()):
+        engine.networks.create(network, driver="bridge", labels=labels(learner))
+    engine.volumes.create(home, labels=labels(learner))  # as it is, where it is there
+    return network, home, os.environ[KIT]
+
+
+def let_in(engine: docker.DockerClient, lab: Lab) -> dict[str, str]:
+    """Let a learner's place into the network of a lab of theirs.
+
+    Returns:
+        Host → the name under which the place finds it.
+
+    Raises:
+        LabError: the learner has no place now.
+    """
+    network = engine.networks.list(filters=lab.name.filters())[0]
+    try:
+        place = engine.containers.get(container_name(lab.name.learner))
+        network.connect(place)
+    except NotFound:
+        raise LabError(f'"{lab.name.learner}" has no place in this hub now.') from None
+    except APIError as error:
+        if "already exists in network" not in str(error.explanation):
+            raise
+    return {host: str(each.name) for host, each in containers(engine, lab.name).items()}
+
+
+def all_places(engine: docker.DockerClient) -> list[Container]:
+    return engine.containers.list(all=True, filters=_ours(), ignore_removed=True)
+
+
+def remove_places(engine: docker.DockerClient) -> int:
+    """Remove the places of a hub that has ended, however it did, and their networks; homes stay."""
+    places = all_places(engine)
+    for place in places:
+        with suppress(NotFound):
+            place.remove(force=True)
+    for network in engine.networks.list(filters=_ours()):
+        with suppress(NotFound):
+            network.remove()
+    return len(places)
+
+
+def forget(engine: docker.DockerClient) -> tuple[int, int]:
+    """Remove all that a hub has made.
+
+    Returns:
+        How many places and volumes (homes, kits) went.
+    """
+    places = remove_places(engine)
+    volumes = engine.volumes.list(filters=_ours())
+    for volume in volumes:
+        volume.remove()
+    return places, len(volumes)
+
+
+def homes(engine: docker.DockerClient) -> Iterator[tuple[str, str]]:
+    """Learner → the volume of their home."""
+    for volume in engine.volumes.list(filters=_ours()):
+        if learner := (volume.attrs.get("Labels") or {}).get(PLACE_LABEL):
+            yield learner, str(volume.name)
+
+
+def _ours() -> dict[str, Any]:
+    return {"label": f"{HUB_LABEL}={settings.site()}"}

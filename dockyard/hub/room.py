@@ -1,0 +1,40 @@
+"""Who may enter a hub: whoever knows the room's word, under a name of their own."""
+
+import dbm
+import os
+from hmac import compare_digest
+from typing import Any
+
+from firstuseauthenticator import FirstUseAuthenticator
+
+from dockyard.hub import places
+
+WORD = "DOCKYARD_ROOM_WORD"
+NEW = "Nobody has this name yet. To take it, give the room's word, too."
+
+
+class Room(FirstUseAuthenticator):  # type: ignore[misc]
+    """A name, and a password that whoever comes first under it chooses; for that, the word."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.dbm_path = str(places.state() / "passwords")
+        self.request_otp = True
+        self.otp_prompt = "The room's word (the first time):"
+        self.username_pattern = r"\w[\w.-]{0,39}"
+        self.allow_all = True
+        self.min_password_length = 4
+
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> Any:
+        name = self.normalize_username(data["username"])
+        told = str(data.get("otp") or "").strip()
+        if not self._is_known(name) and not compare_digest(told, os.environ[WORD]):
+            handler.custom_login_error = (
+                "Nobody has this name yet. To take it, give the room's word."
+            )
+            return None
+        return await super().authenticate(handler, data)
+
+    def _is_known(self, name: str) -> bool:
+        with dbm.open(self.dbm_path, "c", 0o600) as passwords:
+            return name.encode() in passwords

@@ -1,0 +1,201 @@
+"""Runs a hub until Ctrl-C: what it needs is made first, its places are gone afterwards."""
+
+import asyncio
+import os
+import secrets
+import signal
+import ssl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import IO
+
+import docker
+
+from dockyard import engine as engines
+from dockyard import images, machine, pinned
+from dockyard.course import exercise_ids, load_exercise
+from dockyard.engine import Endpoint
+from dockyard.errors import DockyardError
+from dockyard.hub import places
+from dockyard.hub.room import WORD
+from dockyard.lab import LAB_MARK, free_ports, is_port_free
+from dockyard.plural import counted
+from dockyard.settings import Say
+
+START_TIMEOUT, STOP_TIMEOUT = 90, 60  # seconds
+CONFIG = Path(__file__).parent / "jupyterhub_config.py"
+#: Labs that a learner may have at once, unless DOCKYARD_LABS_EACH says otherwise.
+LABS_EACH = "2"
+
+
+def run(address: str, port: int, say: Say) -> int:
+    """Run a hub until it ends.
+
+    Args:
+        address: of this machine, on the room's network; none for this machine alone.
+        port: where learners come in.
+
+    Returns:
+        JupyterHub's exit status.
+
+    Raises:
+        DockyardError: one runs already, it does not come up, or the engine is elsewhere.
+        UnknownName: this machine has no such address.
+    """
+    if address:
+        pinned.own_address(address)
+    if not is_port_free(port):
+        raise DockyardError(f"Another program uses port {port}. Name another one: --port.")
+    places.state().mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _only_one() as lock:
+        endpoint = engines.find(say)
+        engine = endpoint.client(engines.CALL_TIMEOUT)
+        if not machine.is_here(engine.info()):
+            raise DockyardError("A hub needs an engine on the machine on which it runs.")
+        kit = _prepare(engine, say)
+        inner = free_ports(1)[0] if address else port
+        word = secrets.token_hex(4)
+        variables = _variables(endpoint, engine) | {
+            WORD: word,
+            places.KIT: kit,
+            "DOCKYARD_HUB_PORTS": " ".join(map(str, [inner, *free_ports(3, [inner])])),
+        }
+        try:
+            return asyncio.run(_run(variables, lock, address, port, inner, word, say))
+        finally:
+            places.remove_places(engine)
+
+
+def _prepare(engine: docker.DockerClient, say: Say) -> str:
+    """Make all that learners will need, so that none of them waits for it; returns the kit."""
+    if left := places.remove_places(engine):
+        say(f"Removed {counted(left, 'place')} of an earlier hub; homes stay")
+    wanted = [name for each in map(load_exercise, exercise_ids()) for name in each.lab.images]
+    for name in dict.fromkeys(["host", places.IMAGE, *wanted]):
+        images.ensure(engine, name, say)
+    say("Making the learners' kit")
+    return places.ensure_kit(engine)
+
+
+def _variables(endpoint: Endpoint, engine: docker.DockerClient) -> dict[str, str]:
+    """What JupyterHub, its spawner and the desk need to know."""
+    others = {name: value for name, value in os.environ.items() if name != LAB_MARK}
+    bridge = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    found = {"DOCKER_HOST": endpoint.url, "DOCKYARD_ENGINE_HOST": endpoint.url}
+    for prefix in ("DOCKER_", "DOCKYARD_ENGINE_"):
+        for name in ("CERT_PATH", "TLS_VERIFY"):
+            others.pop(prefix + name, None)
+        if endpoint.cert_path:
+            found |= {f"{prefix}CERT_PATH": endpoint.cert_path, f"{prefix}TLS_VERIFY": "1"}
+    each = os.environ.get("DOCKYARD_LABS_EACH") or LABS_EACH
+    return {**others, **found, places.INSIDE: bridge["Gateway"], "DOCKYARD_LABS_EACH": each}
+
+
+async def _run(
+    variables: dict[str, str],
+    lock: IO[str],
+    address: str,
+    port: int,
+    inner: int,
+    word: str,
+    say: Say,
+) -> int:
+    say("Starting JupyterHub")
+    with (places.state() / "jupyterhub.log").open("ab") as log:
+        hub = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "jupyterhub", "--config", str(CONFIG),
+            cwd=places.state(), env=variables, stdin=asyncio.subprocess.DEVNULL, stdout=log,
+            stderr=log, start_new_session=True, pass_fds=[lock.fileno()],
+        )  # fmt: skip
+    lock.write(f"{hub.pid}\n")
+    lock.flush()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    asked, ended = asyncio.create_task(stop.wait()), asyncio.create_task(hub.wait())
+    try:
+        await _until_up(inner, asked, ended)
+        if not ended.done() and not asked.done():
+            if address:
+                await _let_the_room_in(address, port, inner, say)
+            say(f"Open {'https' if address else 'http'}://{address or '127.0.0.1'}:{port}/")
+            say(f"The room's word, for whoever signs in for the first time: {word}")
+            say("Ctrl-C ends it. Learners' files and labs stay.")
+        await asyncio.wait([asked, ended], return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            raise DockyardError(f"JupyterHub has ended by itself. {_end_of_log()}")
+        say("Ending JupyterHub")
+        return 0
+    finally:
+        await _end(hub, ended)
+
+
+async def _until_up(port: int, *ends: "asyncio.Task[object]") -> None:
+    """Wait until the proxy leads to a hub that answers, or one of *ends* is done."""
+    deadline = asyncio.get_running_loop().time() + START_TIMEOUT
+    while not any(each.done() for each in ends):
+        with suppress(OSError, asyncio.IncompleteReadError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /hub/health HTTP/1.0\r\n\r\n")
+            answer = await reader.readline()
+            writer.close()
+            if b" 200 " in answer:
+                return
+        if asyncio.get_running_loop().time() > deadline:
+            raise DockyardError(f"JupyterHub did not answer in {START_TIMEOUT} s. {_end_of_log()}")
+        await asyncio.wait(ends, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _let_the_room_in(address: str, port: int, inner: int, say: Say) -> None:
+    """TLS for the room: what arrives goes on to the proxy, which has none."""
+    pem = pinned.certificate(address)
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            there = await asyncio.open_connection("127.0.0.1", inner)
+            await asyncio.gather(_pour(reader, there[1]), _pour(there[0], writer))
+
+    await asyncio.start_server(lead, address, port, ssl=pinned.server_context(pem))
+    say(f"Browsers ask whether they may trust it. Its certificate has the key {pinned.pin_of(pem)}")
+
+
+async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError, ssl.SSLError):
+        while data := await reader.read(2**16):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+async def _end(hub: asyncio.subprocess.Process, ended: "asyncio.Task[int]") -> None:
+    """End JupyterHub, with its proxy and desk."""
+    if not ended.done():
+        hub.terminate()
+        await asyncio.wait([ended], timeout=STOP_TIMEOUT)
+    with suppress(ProcessLookupError):
+        os.killpg(hub.pid, signal.SIGKILL)
+    await ended
+
+
+def _end_of_log() -> str:
+    lines = (places.state() / "jupyterhub.log").read_text(errors="replace").splitlines()[-8:]
+    return "The end of its log:\n" + "\n".join(lines)
+
+
+@contextmanager
+def _only_one() -> Iterator[IO[str]]:
+    """The lock that JupyterHub holds as long as it lives, whatever becomes of us."""
+    with (places.state() / "lock").open("a+") as lock:
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise DockyardError(
+                f"A hub runs already (process {lock.read().strip() or 'unknown'}). "
+                "End it with Ctrl-C where it runs, or kill that process."
+            ) from None
+        lock.truncate(0)
+        yield lock
