@@ -107,6 +107,9 @@ lint: tests $(READY) ## ruff, strict types, notebooks without outputs, Dockerfil
 lock: $(READY) ## Choose versions anew and lock them
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --quiet --output-file requirements.lock
+	@$(BIN)/uv pip compile images/learner/requirements.in --constraint requirements.lock --python-version 3.13 \
+	  --python-platform linux --generate-hashes --no-emit-index-url --no-annotate --quiet \
+	  --output-file images/learner/requirements.lock
 
 clean: ## Remove labs, the embedded engine and the environment; work/ stays
 	@[ ! -x $(DOCKYARD) ] || $(DOCKYARD) engine remove

@@ -13,7 +13,7 @@ import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.images import Image
 
-from dockyard import apt, seed, settings
+from dockyard import apt, seed, settings, wheels
 from dockyard.bundle import parts
 from dockyard.errors import ImageError
 from dockyard.recipes import Recipe, recipe
@@ -156,11 +156,12 @@ def _ensure_mmdebstrap() -> None:
 
 
 def _build(client: docker.DockerClient, wanted: Recipe, dockerfile: str, say: Say) -> Image:
+    packages = _wheels(client, wanted, say)
     say(f"Building {wanted.tag}")
     output: list[str] = []
     try:
         for event in client.api.build(
-            fileobj=_context(wanted),
+            fileobj=_context(wanted, packages),
             custom_context=True,
             dockerfile=dockerfile,
             tag=wanted.tag,
@@ -181,10 +182,25 @@ def _build(client: docker.DockerClient, wanted: Recipe, dockerfile: str, say: Sa
     return client.images.get(wanted.tag)
 
 
-def _context(wanted: Recipe) -> io.BytesIO:
+def _wheels(client: docker.DockerClient, wanted: Recipe, say: Say) -> list[Path]:
+    """What a recipe's lock lists, fetched here, for a build may reach no index."""
+    if wanted.lock is None:
+        return []
+    folder = settings.state_dir() / "wheels" / wanted.name
+    target = wheels.for_images(client.info()["Architecture"])
+    if why := wheels.fetch(wanted.lock, folder, say, target):
+        raise ImageError(
+            f'The Python packages of "{wanted.tag}" cannot be had: {why}. It takes a network or a '
+            f"bundle, or name an image in DOCKYARD_IMAGE_{wanted.name.upper()}."
+        )
+    return sorted(folder.glob("*.whl"))
+
+
+def _context(wanted: Recipe, packages: list[Path]) -> io.BytesIO:
     """A recipe's files as a tar whose bytes depend on their content only, so that caches hold."""
     files = {str(path.relative_to(wanted.folder)): path for path in wanted.folder.rglob("*")}
     files |= {path.name: path for path in wanted.programs}
+    files |= {f"wheels/{path.name}": path for path in packages}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, path in sorted(files.items()):

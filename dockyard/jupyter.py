@@ -21,6 +21,34 @@ SETTINGS = Path(__file__).parent / "screen" / "jupyter"
 START_TIMEOUT = 90  # seconds; the first import on a slow disk takes long
 
 
+def arguments() -> list[str]:
+    """What a server of this course is told, here or behind a JupyterHub."""
+    # Ours, and whoever has one of their own.
+    styles = [str(SETTINGS / "custom"), str(Path(jupyter_config_dir(), "custom"))]
+    shell = os.environ.get("SHELL") or "sh"
+    return [
+        f"--ServerApp.root_dir={settings.course_dir()}",
+        f"--ServerApp.default_url=/{_first_page()}",
+        "--LabApp.expose_app_in_browser=True",  # the lab's picture opens terminals
+        "--LabApp.custom_css=True",
+        f"--ServerApp.tornado_settings={ {'static_custom_path': styles} }",
+        # No login shell, which is what terminals have otherwise: it would forget our PATH.
+        f"--ServerApp.terminado_settings={ {'shell_command': [shell]} }",
+    ]
+
+
+def environment() -> dict[str, str]:
+    """Where programs and settings are looked for: first among ours."""
+    ours = {
+        "PATH": Path(sys.executable).parent,  # `dockyard`, for terminals and `!` lines
+        "JUPYTER_CONFIG_PATH": SETTINGS,  # asks for no news
+    }
+    return {
+        name: os.pathsep.join(filter(None, [str(path), os.environ.get(name)]))
+        for name, path in ours.items()
+    }
+
+
 def run(say: Say) -> int:
     """Run JupyterLab until it ends; returns its exit status.
 
@@ -28,32 +56,23 @@ def run(say: Say) -> int:
         DockyardError: it does not come up.
     """
     page = _first_page()
-    # Ours, and whoever has one of their own.
-    styles = [str(SETTINGS / "custom"), str(Path(jupyter_config_dir(), "custom"))]
-    shell = os.environ.get("SHELL") or "sh"
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(16)
-    arguments = [
+    options = [
+        *arguments(),
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={DEFAULT_PORT}",  # or one that is free
-        f"--ServerApp.root_dir={settings.course_dir()}",
-        f"--ServerApp.default_url=/{page}",
-        "--LabApp.expose_app_in_browser=True",  # the lab's picture opens terminals
-        "--LabApp.custom_css=True",
-        f"--ServerApp.tornado_settings={ {'static_custom_path': styles} }",
-        # No login shell, which is what terminals have otherwise: it would forget our PATH.
-        f"--ServerApp.terminado_settings={ {'shell_command': [shell]} }",
         "--ServerApp.log_level=ERROR",
         f"--ServerApp.open_browser={bool(os.environ.get('DISPLAY')) and sys.stdout.isatty()}",
     ]
     if os.geteuid() == 0:
-        arguments.append("--allow-root")
+        options.append("--allow-root")
     say("Starting JupyterLab")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it must not outlive us
     # The token goes through the environment: a command line can be read by everybody.
     server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *arguments],
+        [sys.executable, "-m", "jupyterlab", *options],
         cwd=settings.course_dir(),
-        env={**os.environ, "JUPYTER_TOKEN": token, **_paths()},
+        env={**os.environ, "JUPYTER_TOKEN": token, **environment()},
     )
     try:
         port = wait_until(lambda: server.poll() is not None or _port(server.pid), START_TIMEOUT)
@@ -75,18 +94,6 @@ def _first_page() -> str:
     folder = settings.course_dir() / "notebooks"
     notebooks = [*folder.glob("start.ipynb"), *sorted(folder.glob("*.ipynb"))]
     return f"lab/tree/notebooks/{notebooks[0].name}" if notebooks else "lab"
-
-
-def _paths() -> dict[str, str]:
-    """Where programs and settings are looked for: first among ours."""
-    ours = {
-        "PATH": Path(sys.executable).parent,  # `dockyard`, for terminals and `!` lines
-        "JUPYTER_CONFIG_PATH": SETTINGS,  # asks for no news
-    }
-    return {
-        name: os.pathsep.join(filter(None, [str(path), os.environ.get(name)]))
-        for name, path in ours.items()
-    }
 
 
 def _port(pid: int) -> int:

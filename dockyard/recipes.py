@@ -35,6 +35,12 @@ class Recipe:
         return [Path(sys.executable).parent / name for name in names]
 
     @property
+    def lock(self) -> Path | None:
+        """The Python packages that its build finds in wheels/, if it has a list of them."""
+        listed = self.folder / "requirements.lock"
+        return listed if listed.is_file() else None
+
+    @property
     def hash(self) -> str:
         """Changes with every file of the recipe and of its parents' recipes."""
         digest = hashlib.sha256()

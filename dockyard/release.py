@@ -146,6 +146,8 @@ def project_files(made: Path) -> list[str]:
 
 def _belongs(path: Path, made: Path) -> bool:
     hidden = any(part.startswith(".") or part in OURS for part in path.parts[:-1])
+    if path == Path(MANIFEST):  # of a kit from which another is made
+        return False
     return not hidden and not (course_dir() / path).is_relative_to(made)
 
 

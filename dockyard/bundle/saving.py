@@ -12,8 +12,6 @@ What was gathered stays in the state folder, so a save that was interrupted goes
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -22,7 +20,7 @@ from pathlib import Path
 import docker
 import msgspec
 
-from dockyard import apt, embedded, seed, settings
+from dockyard import apt, embedded, seed, settings, wheels
 from dockyard.bundle import parts
 from dockyard.errors import BundleError
 from dockyard.liveline import LiveLine
@@ -65,16 +63,8 @@ def save(engine: docker.DockerClient, file: Path, say: Say) -> int:
 
 def _gather_wheels(say: Say) -> None:
     """Python's packages, as the lock has them, for this Python on this kind of machine."""
-    wheels = parts.folder() / parts.WHEELS
-    command = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
-    command += ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", str(wheels)]
-    command += ["--requirement", str(settings.course_dir() / "requirements.lock")]
-    offline = ["--no-index", "--find-links", str(wheels)]
-    if _runs([*command, *offline]):
-        return
-    say("Gathering Python's packages (a minute, once)")
-    shutil.rmtree(wheels, ignore_errors=True)  # versions of an earlier lock
-    if not _runs(command):
+    lock = settings.course_dir() / "requirements.lock"
+    if wheels.fetch(lock, parts.folder() / parts.WHEELS, say):
         raise BundleError("Python's packages cannot be fetched: saving a bundle takes a network.")
 
 
@@ -132,7 +122,3 @@ def _write(target: Path, files: dict[str, Path]) -> None:
                 tar.addfile(info, content)
             done += info.size
     line.wipe()
-
-
-def _runs(command: list[str]) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
