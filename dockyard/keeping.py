@@ -65,7 +65,7 @@ class Engine:
         yield {}
         yield from stream
 
-    def stream(self, name: LabName) -> CancellableStream[Any]:
+    def stream(self, name: LabName) -> "CancellableStream[Any]":
         """What happens to a lab's hosts; another thread may close it."""
         filters = name.filters() | {"event": [*CHANGES, "stop", "kill"]}
         return self.outer.events(decode=True, filters=filters)

@@ -100,7 +100,7 @@ class Desk:
                 say(line.say)
             if line.step:
                 tell(line.step)
-            if line.value is not None:
+            if bytes(line.value):
                 return msgspec.json.decode(line.value, type=kind)
         raise LabError("The hub's desk ended before it had an answer. Try again.")
 

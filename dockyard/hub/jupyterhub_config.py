@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from dockyard.hub import places
@@ -18,7 +19,7 @@ c.JupyterHub.bind_url = f"http://127.0.0.1:{port}"
 c.JupyterHub.hub_ip = c.JupyterHub.hub_connect_ip = inside
 c.JupyterHub.hub_port = api
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{proxy_api}"
-c.ConfigurableHTTPProxy.command = [sys.executable, "-m", "configurable_http_proxy.cli"]
+c.ConfigurableHTTPProxy.command = [str(Path(sys.executable).parent / "configurable-http-proxy")]
 c.ConfigurableHTTPProxy.pid_file = str(places.state() / "proxy.pid")
 
 c.JupyterHub.spawner_class = Place

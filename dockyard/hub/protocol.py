@@ -53,6 +53,6 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     say: str = ""
     step: Step | None = None
     event: dict[str, Any] | None = None
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = msgspec.Raw()
     error: str = ""
     kind: str = ""

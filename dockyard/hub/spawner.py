@@ -4,12 +4,14 @@ import asyncio
 from typing import Any
 
 from dockerspawner import DockerSpawner
+from traitlets import default
 
 from dockyard.hub import places
 from dockyard.recipes import recipe
 
 #: What a place may use; a kernel and JupyterLab take 70 MiB and less than a tenth of a core.
 MEMORY, CORES, PROCESSES = "1G", 1.0, 512
+START_TIMEOUT = 120  # seconds, with 30 that start at once
 
 
 class Place(DockerSpawner):  # type: ignore[misc]
@@ -20,17 +22,22 @@ class Place(DockerSpawner):  # type: ignore[misc]
     """
 
     async def start(self) -> Any:
-        network, home, kit = await asyncio.to_thread(places.prepare, self.user.name)
-        self.network_name = network
+        learner = self.user.name
+        self.network_name, home, kit = await asyncio.to_thread(places.prepare, learner)
         self.volumes = {home: "/home/learner", kit: {"bind": "/kit", "mode": "ro"}}
+        self.extra_create_kwargs = {"labels": places.labels(learner)}
         return await super().start()
 
-    def configure(self) -> None:
-        """What all places have in common."""
-        learner = self.user.name
-        self.image = recipe(places.IMAGE).tag
-        self.name_template = places.container_name(learner)
-        self.extra_create_kwargs = {"labels": places.labels(learner)}
+    @default("name_template")
+    def _name(self) -> str:
+        return places.container_name(self.user.name)
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.image, self.pull_policy = recipe(places.IMAGE).tag, "Never"
+        self.use_internal_ip = self.remove = True
+        self.start_timeout = self.http_timeout = START_TIMEOUT
+        self.mem_limit, self.cpu_limit = MEMORY, CORES
         self.extra_host_config = {
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges"],
@@ -39,13 +46,3 @@ class Place(DockerSpawner):  # type: ignore[misc]
             "pids_limit": PROCESSES,
             "memswap_limit": MEMORY,
         }
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        if self.user:  # the hub also makes one of nobody's, to read its settings
-            self.configure()
-        self.mem_limit, self.cpu_limit = MEMORY, CORES
-        self.use_internal_ip = True
-        self.remove = True
-        self.pull_policy = "Never"
-        self.start_timeout = self.http_timeout = 120
