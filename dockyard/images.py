@@ -6,7 +6,9 @@ import re
 import shutil
 import subprocess
 import tarfile
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import docker
@@ -179,7 +181,19 @@ def _build(client: docker.DockerClient, wanted: Recipe, dockerfile: str, say: Sa
     except (BuildError, APIError) as error:
         end = "\n".join(line for line in output[-8:] if line)
         raise ImageError(f'Building "{wanted.tag}" failed: {_reason(error)}\n{end}') from None
+    _remove_stages(client, output)
     return client.images.get(wanted.tag)
+
+
+def _remove_stages(client: docker.DockerClient, output: list[str]) -> None:
+    """Remove what a build's earlier stages leave behind: nameless, and larger than the image."""
+    lines = [line for line in output if line]
+    for end, step in pairwise(lines):
+        if re.match(r"Step \S+ : FROM ", step):
+            with suppress(DockerException):  # somebody else builds on it
+                image = client.images.get(end.removeprefix("---> "))
+                if not image.tags:
+                    client.images.remove(str(image.id))
 
 
 def _wheels(client: docker.DockerClient, wanted: Recipe, say: Say) -> list[Path]:

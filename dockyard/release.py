@@ -1,6 +1,7 @@
 """What learners get: the kit, and their own copy of each exercise."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -53,22 +54,21 @@ def release(folder: Path) -> Kit:
     """
     if folder.resolve() == course_dir():
         raise UnknownName(f'"{folder}" is the course itself. Name another folder for the kit.')
-    ours = _manifest(folder)
-    made: dict[str, str] = {}
+    made = _manifest(folder)
     written, kept = [], []
     for name, content in _contents(folder):
         target = folder / name
         now = target.read_bytes() if target.is_file() else None
-        if now is not None and now != content and _hash(now) != ours.get(name):
+        if now is not None and now != content and _hash(now) != made.get(name):
             kept.append(name)
+            made.pop(name, None)
             continue
         made[name] = _hash(content)
         if now != content:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+            _write(target, content)
             shutil.copymode(course_dir() / name, target)
             written.append(name)
-    (folder / MANIFEST).write_text(json.dumps(made, indent=1))
+    _write(folder / MANIFEST, json.dumps(made, indent=1).encode())
     return Kit(folder, written, kept)
 
 
@@ -88,8 +88,7 @@ def ensure_work_copy(*exercises: str) -> list[Path]:
                 source = exercise.folder / name
                 is_notebook = source == exercise.notebook
                 content = learners_notebook(exercise) if is_notebook else source.read_bytes()
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes(content)
+                _write(folder / name, content)
                 added.append(folder / name)
     return added
 
@@ -146,8 +145,7 @@ def project_files(made: Path) -> list[str]:
 
 def _belongs(path: Path, made: Path) -> bool:
     hidden = any(part.startswith(".") or part in OURS for part in path.parts[:-1])
-    if path == Path(MANIFEST):  # of a kit from which another is made
-        return False
+    hidden |= path == Path(MANIFEST)  # of a kit from which another is made
     return not hidden and not (course_dir() / path).is_relative_to(made)
 
 
@@ -156,6 +154,17 @@ def _manifest(folder: Path) -> dict[str, str]:
         return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=dict[str, str])
     except (OSError, ValueError):  # without it, everything there is somebody's
         return {}
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All or nothing: half a file, of a disk that was full, would pass for somebody's work."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_bytes(content)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _hash(content: bytes) -> str:

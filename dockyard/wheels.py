@@ -44,4 +44,4 @@ def _fails(command: list[str]) -> str:
     if done.returncode == 0:
         return ""
     errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-    return (errors or [f"pip ended with {done.returncode}"])[-1].removeprefix("ERROR:").strip()
+    return (errors or [f"pip ended with {done.returncode}"])[-1].removeprefix("ERROR:").strip(" .")

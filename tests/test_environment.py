@@ -1,16 +1,17 @@
-"""The lock, environment.yml and pyproject.toml name the same set."""
+"""The locks, environment.yml and pyproject.toml name the same set."""
 
 import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
+LOCKS = ["requirements.lock", "images/learner/requirements.lock"]
 
 
-def locked() -> dict[str, str]:
-    return dict(
-        re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(), re.M)
-    )
+def locked(lock: str = LOCKS[0]) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / lock).read_text(), re.M))
 
 
 def direct() -> set[str]:
@@ -25,8 +26,16 @@ def test_conda_users_get_the_locked_versions() -> None:
     assert conda == {name: locked()[name] for name in direct()}
 
 
-def test_every_locked_version_has_hashes_and_no_address() -> None:
-    text = (ROOT / "requirements.lock").read_text()
+def test_learners_of_a_hub_get_the_versions_of_the_course() -> None:
+    theirs = locked(LOCKS[1]).items()
+    shared = {name: version for name, version in theirs if name in locked()}
+    assert len(shared) > 50
+    assert shared.items() <= locked().items()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_version_has_hashes_and_no_address(lock: str) -> None:
+    text = (ROOT / lock).read_text()
     entries = re.split(r"\n(?=[\w.-]+==)", text)[1:]
     assert all("--hash=sha256:" in entry for entry in entries)
     assert "://" not in text
