@@ -9,7 +9,7 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-all test-quick test-machine check grade release reset doctor images bundle bench lint lock clean
+.PHONY: help lab test test-all test-quick test-machine check grade release hub reset doctor images bundle bench lint lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -81,6 +81,9 @@ grade: $(READY) ## Grade submissions: make grade EX=02_clustering SUBMISSIONS=fo
 
 release: $(READY) ## Make the learners' kit: make release DIR=kit
 	@$(DOCKYARD) release $(or $(DIR),kit)
+
+hub: $(READY) ## A JupyterHub for a room: each learner works on this machine, in a browser
+	@$(DOCKYARD) hub $(ARGS)
 
 reset: $(READY) ## Bring your labs, or one (EX=…), back to the start
 	@$(DOCKYARD) reset $(EX)

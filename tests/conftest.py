@@ -10,8 +10,11 @@ from pathlib import Path
 
 import docker
 import pytest
+from playwright.sync_api import Browser
 
+from bench.browser import chromium
 from dockyard import course, engine, lifecycle, settings
+from dockyard.errors import LabError
 from dockyard.lab import Lab, all_names
 
 # A shell that runs us in the background ignores Ctrl-C for us, and for all that tests start.
@@ -63,3 +66,13 @@ def learner(outer: docker.DockerClient, request: pytest.FixtureRequest) -> Itera
 def fresh_lab(outer: docker.DockerClient, learner: str) -> Callable[[str], Lab]:
     """Starts the learner's lab for an exercise."""
     return lambda exercise_id: lifecycle.up(outer, course.load_exercise(exercise_id), learner)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A Chromium, where this machine can have one."""
+    try:
+        with chromium(tmp_path_factory.mktemp("browser")) as started:
+            yield started
+    except LabError as error:
+        pytest.skip(str(error))

@@ -8,21 +8,19 @@ from typing import Any
 import docker
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from pages import Notebook, solution
+from playwright.sync_api import Browser, expect
 
-from bench.browser import Site, chromium, jupyterlab
+from bench.browser import Site, jupyterlab
 from conftest import PREFIX
 from dockyard import lifecycle, settings
 from dockyard.course import load_exercise
-from dockyard.errors import LabError
 from dockyard.lab import Lab, all_names, find
-from dockyard.solution import cells
 
 pytestmark = pytest.mark.lab
 
 LEARNER = f"{PREFIX}screen"
 ID, DEBIAN = "02_clustering", "dockyard/debian:1"
-expect.set_options(timeout=20_000 * settings.patience())
 
 
 @pytest.fixture(scope="module")
@@ -31,54 +29,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, outer: docker.DockerClient) -
         yield site
     for name in all_names(outer, LEARNER):
         lifecycle.down(outer, name)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    try:
-        with chromium(tmp_path_factory.mktemp("browser")) as started:
-            yield started
-    except LabError as error:
-        pytest.skip(str(error))
-
-
-class Notebook:
-    """An exercise's notebook on a page of its own."""
-
-    def __init__(self, page: Page, site: Site, exercise_id: str) -> None:
-        self.page = page
-        self.view, self.panel = page.locator(".dockyard").first, page.locator(".dy-panel")
-        path = f"work/{exercise_id}/{exercise_id}.ipynb"
-        page.goto(site.url(f"lab/tree/{path}?reset"))
-        expect(page.get_by_text("(ipykernel) | Idle")).to_be_visible()
-        source = page.request.get(site.url(f"api/contents/{path}")).json()
-        self._cells = [cell["id"] for cell in source["content"]["cells"]]
-
-    def cell(self, cell_id: str) -> Locator:
-        return self.page.locator(
-            f'.jp-Cell[data-windowed-list-index="{self._cells.index(cell_id)}"]'
-        )
-
-    def run(self, cell_id: str, source: str = "") -> None:
-        """Run a cell; with source, write that into it first."""
-        editor = self.cell(cell_id).locator(".cm-content")
-        editor.click()
-        if source:
-            self.page.keyboard.press("Control+A")
-            self.page.keyboard.insert_text(source)
-        self.page.keyboard.press("Shift+Enter")
-
-    def criterion(self, title: str) -> Locator:
-        sentence = self.page.locator(".dy-sentence", has_text=title)
-        return self.panel.locator("li").filter(has=sentence)
-
-    def unanswering(self) -> Locator:
-        """Where the picture says that a host does not answer."""
-        return self.view.locator("svg text", has_text="does not answer")
-
-    def thing(self, label: str) -> Locator:
-        """A host, a container or a port in the picture."""
-        return self.view.locator(f'svg [aria-label^="{label}"]')
 
 
 @pytest.fixture
@@ -113,10 +63,6 @@ def notebook(open_notebook: Callable[[str], Notebook]) -> Notebook:
 @pytest.fixture
 def lab(notebook: Notebook, outer: docker.DockerClient) -> Lab:  # noqa: ARG001 (it made the lab)
     return find(outer, load_exercise(ID), LEARNER)
-
-
-def solution(exercise_id: str, task: str) -> str:
-    return dict(cells(load_exercise(exercise_id)))[task]
 
 
 def test_red_turns_green_by_itself(notebook: Notebook) -> None:

@@ -21,3 +21,12 @@ function drawing(source) {
   svg.querySelector(":scope > title")?.remove();
   return svg;
 }
+
+// Where this browser finds a lab's page: behind a JupyterHub, through the learner's own server.
+function reachable(link) {
+  const { baseUrl, hubPrefix } = JSON.parse(
+    document.getElementById("jupyter-config-data")?.textContent ?? "{}");
+  const { origin, hostname, port, pathname, search } = new URL(link, location);
+  if (!hubPrefix || hostname !== "127.0.0.1" || origin === location.origin) return link;
+  return `${baseUrl}proxy/${port}${pathname}${search}`;
+}

@@ -8,6 +8,12 @@ const NAMED = "[data-host][aria-label]";
 const key = (thing) => thing ? Object.values(parts(thing.dataset)).join(" ") : "";
 const parts = ({ host = "", container = "", service = "", port = "" }) => ({ host, container, service, port });
 
+// Links that cells have printed, too. Whoever comes first changes them; the others find them changed.
+document.addEventListener("click", (event) => {
+  const anchor = event.target.closest?.("a[href^='http://127.0.0.1:']");
+  if (anchor) anchor.href = reachable(anchor.href);
+}, true);
+
 const same = (one, other) => Boolean(other) && Object.keys(one).every((name) => one[name] === other[name]);
 
 function render({ model, el, signal }) {
@@ -58,7 +64,7 @@ function render({ model, el, signal }) {
     if (link) {
       const anchor = document.createElementNS("http://www.w3.org/2000/svg", "a");
       for (const [name, value] of Object.entries({
-        href: link, target: "_blank", rel: "noopener",
+        href: reachable(link), target: "_blank", rel: "noopener",
         "aria-label": `${thing.getAttribute("aria-label")}, ${words.opens}`,
       })) anchor.setAttribute(name, value);
       Object.assign(anchor.dataset, thing.dataset);
