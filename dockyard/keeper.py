@@ -73,6 +73,12 @@ class Keeper(Protocol):
     def cause(self, lab: Lab, fault: str, host: str) -> None:
         """Do to a host what a button says (dockyard.faults)."""
 
+    def is_heard(self) -> bool:
+        """Whether a board is there for whoever asks for help."""
+
+    def ask_for_help(self, name: LabName, wanted: bool) -> None:
+        """Ask for help with a lab, or take that back."""
+
     def shell_variables(self) -> dict[str, str]:
         """What tells a shell that is turned to a lab where its keeper is."""
 

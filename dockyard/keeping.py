@@ -8,6 +8,7 @@ from docker.errors import DockerException
 from docker.types import CancellableStream
 
 from dockyard import checker, engine, faults, hosts, lab, lifecycle, report
+from dockyard.board import sharing
 from dockyard.course import Exercise
 from dockyard.keeper import CHANGES, Happened
 from dockyard.lab import Lab, LabName
@@ -75,6 +76,12 @@ class Engine:
 
     def cause(self, of: Lab, fault: str, host: str) -> None:
         faults.cause(self.outer, of, fault, host)
+
+    def is_heard(self) -> bool:
+        return sharing.is_heard()
+
+    def ask_for_help(self, name: LabName, wanted: bool) -> None:
+        sharing.ask_for_help(name, wanted)
 
     def shell_variables(self) -> dict[str, str]:
         endpoint = engine.find()

@@ -78,6 +78,12 @@ class Desk:
     def cause(self, of: Lab, fault: str, host: str) -> None:
         self._ask("cause", Ask(of.exercise.id, host=host, fault=fault), None, of.name.learner)
 
+    def is_heard(self) -> bool:
+        return self._ask("heard", Ask(), bool, settings.default_learner())
+
+    def ask_for_help(self, name: LabName, wanted: bool) -> None:
+        self._ask("help", Ask(name.exercise, wanted=wanted), None, name.learner)
+
     def shell_variables(self) -> dict[str, str]:
         return {}  # a place's own environment tells already
 

@@ -7,6 +7,7 @@ of an engine passes through.
 
 import asyncio
 import os
+import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,13 +21,15 @@ from tornado.ioloop import PeriodicCallback
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 
-from dockyard import engine, keeping
+from dockyard import checker, engine, keeping
 from dockyard.errors import DockyardError, reason
 from dockyard.hub.protocol import Ask, Line
 from dockyard.hub.verbs import VERBS, Call, Left
 
 #: Calls of one learner at once: a panel, a picture and a few cells take ten.
 MOST_CALLS = 32
+#: Calls at once in all; those of 60 learners.
+MOST_THREADS = 60 * MOST_CALLS
 #: Bytes of a question.
 MOST_BYTES = 4096
 #: Seconds between two signs of life on a call that takes long.
@@ -130,15 +133,17 @@ def serve(address: str, port: int) -> None:
 async def _serve(address: str, port: int) -> None:
     auth = HubAuth(cache_max_age=TRUST)
     keeper = keeping.Engine(engine.connect())
-    with ThreadPoolExecutor(max_workers=2048) as pool:
-        route = (r"/(\w+)", _Answer, {"auth": auth, "keeper": keeper, "pool": pool})
-        app = Application([route], log_function=_quiet)
-        app.listen(port, address, max_body_size=MOST_BYTES)
-        gone = asyncio.Event()
-        hub = os.getppid()
-        PeriodicCallback(lambda: gone.set() if os.getppid() != hub else None, 1000).start()
-        await gone.wait()
-        os._exit(0)  # calls that still wait for an engine have nobody who hears them
+    pool = ThreadPoolExecutor(max_workers=MOST_THREADS)
+    route = (r"/(\w+)", _Answer, {"auth": auth, "keeper": keeper, "pool": pool})
+    app = Application([route], log_function=_quiet)
+    app.listen(port, address, max_body_size=MOST_BYTES)
+    ended, hub = asyncio.Event(), os.getppid()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    PeriodicCallback(lambda: ended.set() if os.getppid() != hub else None, 1000).start()
+    await ended.wait()
+    checker.stop()  # what checks have taken away, they put back
+    os._exit(0)  # other calls that still wait have nobody who hears them
 
 
 def _quiet(handler: Any) -> None:

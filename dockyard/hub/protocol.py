@@ -14,6 +14,7 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         exercise: whose lab it is about, if it is about one.
         task, gently: of a check.
         host, fault: of what a button says.
+        wanted: help.
     """
 
     exercise: str = ""
@@ -21,6 +22,7 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     gently: bool = False
     host: str = ""
     fault: str = ""
+    wanted: bool = False
 
 
 class ToldLab(msgspec.Struct, frozen=True):

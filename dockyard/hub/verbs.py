@@ -8,6 +8,7 @@ from threading import Lock, Semaphore
 from typing import Any
 
 from dockyard import certificates
+from dockyard.board import sharing
 from dockyard.course import Exercise, load_exercise
 from dockyard.errors import LabError
 from dockyard.hub import places
@@ -117,7 +118,9 @@ def _labs(call: Call, _: Ask) -> dict[str, int]:
 
 def _check(call: Call, ask: Ask) -> Any:
     with call.turn():
-        return call.keeper.check(_exercise(ask), call.learner, ask.task, ask.gently, call.step)
+        found = call.keeper.check(_exercise(ask), call.learner, ask.task, ask.gently, call.step)
+    sharing.tell(found)
+    return found
 
 
 def _look(call: Call, ask: Ask) -> Any:
@@ -126,6 +129,14 @@ def _look(call: Call, ask: Ask) -> Any:
 
 def _cause(call: Call, ask: Ask) -> None:
     call.keeper.cause(call.keeper.find(_exercise(ask), call.learner), ask.fault, ask.host)
+
+
+def _heard(call: Call, _: Ask) -> bool:
+    return call.keeper.is_heard()
+
+
+def _help(call: Call, ask: Ask) -> None:
+    call.keeper.ask_for_help(LabName(_exercise(ask).id, call.learner), ask.wanted)
 
 
 def _events(call: Call, ask: Ask) -> None:
@@ -148,4 +159,6 @@ VERBS: dict[str, Callable[[Call, Ask], Any]] = {
     "look": _look,
     "cause": _cause,
     "events": _events,
+    "heard": _heard,
+    "help": _help,
 }
