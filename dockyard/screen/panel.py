@@ -137,14 +137,9 @@ class CheckPanel(Widget):
         """Show a report; criteria that it skips, or leaves out, keep the outcome that they had."""
         now = datetime.now().strftime("%H:%M:%S")
         before = {each.id: each for each in self._last.criteria} if self._last else {}
-        new = {each.id: each for each in found.criteria}
-        kept = {
-            id_: each
-            for id_, each in before.items()
-            if not each.skipped and (id_ not in new or new[id_].skipped)
-        }
-        earlier = {id_: self.earlier.get(id_, self.looked) for id_ in kept}
-        self._show({**before, **new, **kept}, found.seconds)
+        criteria, kept = report.merged(before, found)
+        earlier = {id_: self.earlier.get(id_, self.looked) for id_ in criteria if id_ in kept}
+        self._show(criteria, found.seconds)
         with self.hold_sync():
             self.earlier, self.looked, self.note = earlier, now, ""
 
