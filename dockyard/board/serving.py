@@ -46,14 +46,17 @@ def serve(address: str, port: int, say: Say) -> None:
     if address:
         pinned.own_address(address)
     with _alone():
+        own = _bound(port, "127.0.0.1")
+        rooms = _bound(port and port + 1, address) if address else []
         board = Board([*_course(say)])
-        asyncio.run(board.run(address, port, say))
+        asyncio.run(board.run(own, rooms, say))
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
     """One board for each installation: what is told on this machine goes to one only."""
     places.folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    (places.folder() / LOCK).touch(mode=0o600)
     with (places.folder() / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,25 +86,21 @@ class Board:
         self._changed: dict[tuple[str, str], None] = {}
         self._keeping = False
 
-    async def run(self, address: str, port: int, say: Say) -> None:
-        """Serve until cancelled."""
-        sockets = _bound(port, "127.0.0.1")
-        own = sockets[0].getsockname()[1]
-        self.pages.serve(sockets, own)
-        if address:
-            rooms = _bound(own + 1 if port else 0, address)
-            pem = places.kept(places.KEY) or pinned.certificate(address)
-            places.keep(places.KEY, pem)
-            server = room.Server(room.application(self._letter), pinned.server_context(pem))
-            server.add_sockets(rooms)
-            self.pages.join = (
-                f"dockyard share {address}:{rooms[0].getsockname()[1]}@{pinned.pin_of(pem)}"
-            )
-        link = f"http://127.0.0.1:{own}/?token={self.token}"
+    async def run(self, own: list[socket], rooms: list[socket], say: Say) -> None:
+        """Serve until cancelled.
+
+        Args:
+            own: what listens on loopback.
+            rooms: what listens to the room, if anything does.
+        """
+        link = f"http://127.0.0.1:{_port(own)}/?token={self.token}"
         places.keep(LINK, link.encode())
+        self.pages.serve(own, _port(own))
+        if rooms:
+            self._open_to(rooms)
         ears = await asyncio.start_unix_server(self._teller, sock=places.listening())
         say(f"The class at a glance: {link}")
-        if address:
+        if rooms:
             say(f"Learners in the room share with it: {self.pages.join}")
         say("Ctrl-C ends it.")
         try:
@@ -109,6 +108,14 @@ class Board:
                 await asyncio.Event().wait()
         finally:
             self._keep()
+
+    def _open_to(self, rooms: list[socket]) -> None:
+        address = rooms[0].getsockname()[0]
+        pem = places.kept(places.KEY) or pinned.certificate(address)
+        places.keep(places.KEY, pem)  # machines that share go on when the board is started again
+        server = room.Server(room.application(self._letter), pinned.server_context(pem))
+        server.add_sockets(rooms)
+        self.pages.join = f"dockyard share {address}:{_port(rooms)}@{pinned.pin_of(pem)}"
 
     def tell(self, changed: list[tuple[str, str]]) -> None:
         """Bring changes to the pages and to the disk, several at once."""
@@ -161,6 +168,10 @@ def _bound(port: int, address: str) -> list[socket]:
         raise BoardError(
             f"Port {port} is taken. Name another one: dockyard board --port N"
         ) from None
+
+
+def _port(sockets: list[socket]) -> int:
+    return int(sockets[0].getsockname()[1])
 
 
 def _kept() -> Kept:
