@@ -373,7 +373,13 @@ def bundle_serve(file: Path, address: str, port: int) -> None:
 
 @main.command("board")
 @click.option("--address", metavar="IP", default="", help="Of this machine: the room may tell it.")
-@click.option("--port", default=8444, show_default=True, help="Of the page; the room's is next.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65534),
+    default=8444,
+    show_default=True,
+    help="Of the page; the room's is the next one.",
+)
 def board_(address: str, port: int) -> None:
     """Show the class at a glance, live, in a browser."""
     from dockyard.board import serving

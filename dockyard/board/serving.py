@@ -164,9 +164,10 @@ class Board:
 def _bound(port: int, address: str) -> list[socket]:
     try:
         return bind_sockets(port, address)
-    except OSError:
+    except OSError as error:
         raise BoardError(
-            f"Port {port} is taken. Name another one: dockyard board --port N"
+            f'Port "{port}" cannot be had ({error.strerror}). Name another one: '
+            "dockyard board --port N"
         ) from None
 
 
