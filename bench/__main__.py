@@ -9,7 +9,7 @@ from pathlib import Path
 
 import docker
 
-from bench import checks, classes, commands, contents, exercises, labs, rooms, screen
+from bench import board, checks, classes, commands, contents, exercises, labs, rooms, screen
 from bench.measure import Figure
 from dockyard import engine as engines
 from dockyard.course import Exercise, load_exercise
@@ -24,6 +24,7 @@ SECTIONS: dict[str, Callable[[docker.DockerClient, Exercise], Iterator[Figure]]]
     "classes": classes.measure,
     "screen": screen.measure,
     "rooms": rooms.measure,
+    "board": board.measure,
 }
 EXERCISE = "02_clustering"
 RESULTS = Path(__file__).parent / "RESULTS.md"

@@ -369,6 +369,46 @@ def bundle_serve(file: Path, address: str, port: int) -> None:
         serving.serve(file, address, port, say)
 
 
+@main.command("board")
+@click.option("--address", metavar="IP", default="", help="Of this machine: the room may tell it.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65534),
+    default=8444,
+    show_default=True,
+    help="Of the page; the room's is the next one.",
+)
+def board_(address: str, port: int) -> None:
+    """Show the class at a glance, live, in a browser."""
+    from dockyard.board import serving
+
+    with contextlib.suppress(KeyboardInterrupt):
+        serving.serve(address, port, say)
+
+
+@main.command("share")
+@click.argument("address", required=False)
+@click.option("--stop", is_flag=True, help="Share no longer.")
+def share_(address: str | None, stop: bool) -> None:
+    """Share with the board at ADDRESS how far you are; alone, say whether you do."""
+    from dockyard.board import agreement
+
+    if address and stop:
+        raise UnknownName("Give an address, or --stop; not both.")
+    if address:
+        agreed, answers = agreement.agree(address)
+        click.echo(agreement.in_words(agreed, default_learner()))
+        if not answers:
+            click.echo("It does not answer now: it is told as soon as it does.")
+    elif not (now := agreement.read()):
+        click.echo("You share with no board. `dockyard share ADDRESS` begins.")
+    elif stop:
+        forgotten = "It has forgotten you." if agreement.end(now) else "It does not answer now."
+        click.echo(f'You share no longer with the board at "{now.host}:{now.port}". {forgotten}')
+    else:
+        click.echo(agreement.in_words(now, default_learner()))
+
+
 @main.command("collect")
 @exercise_argument()
 @click.argument("source", required=False, type=click.Path(path_type=Path))

@@ -6,6 +6,7 @@ DockyardError              exit code 2: Dockyard or the machine is at fault
 ├── LabError               a lab or one of its hosts is at fault
 ├── CourseError            an exercise's files are broken
 ├── BundleError            a bundle cannot be made, or is damaged
+├── BoardError             exit code 1: a board cannot be started here
 └── UnknownName            exit code 1: somebody named a thing that is not there
 """
 
@@ -34,6 +35,12 @@ class CourseError(DockyardError):
 
 class BundleError(DockyardError):
     """A bundle cannot be made, or is none, or is damaged."""
+
+
+class BoardError(DockyardError):
+    """A board runs already, or its port is taken."""
+
+    exit_code = 1
 
 
 class UnknownName(DockyardError):

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from dockyard import timeline
+from dockyard.board import sharing
 from dockyard.course import Exercise
 from dockyard.lab import LabName
 from dockyard.report import Report
@@ -48,7 +49,11 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 def remember(report: Report) -> None:
-    """Keep what is better than before, and what has turned; errors are nobody's."""
+    """Keep what is better than before, and what has turned; errors are nobody's.
+
+    Whatever checks passes here, so boards are told here, too.
+    """
+    sharing.tell(report)
     timeline.record_report(report)
     before = of(report.exercise, report.learner).criteria
     now = dict(before)

@@ -1,6 +1,6 @@
 """The outcome of an exercise's criteria, for terminal, notebook, gradebook and programs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Literal
 
@@ -97,6 +97,24 @@ def make(exercise: str, learner: str, criteria: list[CriterionResult], seconds: 
         seconds=round(seconds, 2),
         criteria=criteria,
     )
+
+
+def merged(
+    before: Mapping[str, CriterionResult], found: Report
+) -> tuple[dict[str, CriterionResult], set[str]]:
+    """A look, and what was known before it.
+
+    Returns:
+        Criteria by id, and the ids of those that this look skips, or leaves out: they keep the
+        outcome that they had.
+    """
+    new = {each.id: each for each in found.criteria}
+    kept = {
+        id_: each
+        for id_, each in before.items()
+        if not each.skipped and (id_ not in new or new[id_].skipped)
+    }
+    return {**before, **new, **kept}, set(kept)
 
 
 def to_json(report: Report) -> str:

@@ -40,6 +40,8 @@ class CheckPanel(Widget):
         busy: a check runs.
         step: which criterion of how many it has looked at, both 0 where none runs.
         automatic: whether to check by itself.
+        heard: somebody would hear who asks for help.
+        asking: help is asked for.
         strip: what happened, as a picture; drawn once somebody has asked for it.
         moments: the same as lines.
     """
@@ -55,6 +57,8 @@ class CheckPanel(Widget):
     busy = traitlets.Bool().tag(sync=True)
     step: Any = traitlets.List([0, 0]).tag(sync=True)
     automatic = traitlets.Bool(True).tag(sync=True)
+    heard = traitlets.Bool().tag(sync=True)
+    asking = traitlets.Bool().tag(sync=True)
     strip = traitlets.Unicode().tag(sync=True)
     moments: Any = traitlets.List().tag(sync=True)
     words = traitlets.Dict(WORDS["panel"]).tag(sync=True)
@@ -83,6 +87,7 @@ class CheckPanel(Widget):
 
     def clicked(self, asked: dict[str, Any]) -> None:
         if "hello" in asked:
+            self.heard = self._keeper.is_heard()
             self._watcher.start()
             self._asked.set()
         if asked.get("do") == "check":
@@ -90,6 +95,9 @@ class CheckPanel(Widget):
             self._asked.set()
         if asked.get("do") == "hint":
             self._hint(str(asked.get("criterion")))
+        if asked.get("do") == "help":
+            self.asking = not self.asking
+            self._keeper.ask_for_help(self._lab_name, self.asking)
         if asked.get("do") == "look-back":
             self._look_back()
 
@@ -138,16 +146,14 @@ class CheckPanel(Widget):
         """Show a report; criteria that it skips, or leaves out, keep the outcome that they had."""
         now = datetime.now().strftime("%H:%M:%S")
         before = {each.id: each for each in self._last.criteria} if self._last else {}
-        new = {each.id: each for each in found.criteria}
-        kept = {
-            id_: each
-            for id_, each in before.items()
-            if not each.skipped and (id_ not in new or new[id_].skipped)
-        }
-        earlier = {id_: self.earlier.get(id_, self.looked) for id_ in kept}
-        self._show({**before, **new, **kept}, found.seconds)
+        criteria, kept = report.merged(before, found)
+        earlier = {id_: self.earlier.get(id_, self.looked) for id_ in criteria if id_ in kept}
+        self._show(criteria, found.seconds)
         with self.hold_sync():
             self.earlier, self.looked, self.note = earlier, now, ""
+            self.heard = self._keeper.is_heard()
+            if self._last and self._last.passed:
+                self.asking = False  # as on the board
 
     def show_step(self, step: Step) -> None:
         """Show a criterion as soon as it was looked at: the others may take seconds."""

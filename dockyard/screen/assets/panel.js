@@ -11,6 +11,7 @@ function render({ model, el }) {
     model.set("automatic", automatic.checked);
     model.save_changes();
   } });
+  const help = make("button", { type: "button", class: "dy-ask", click: ask({ do: "help" }) }, words.ask);
   const bar = make("progress", { "aria-label": words.panel, max: "1", value: "0" });
   const total = make("span", { class: "dy-total", role: "status", "aria-live": "polite" });
   const looked = make("span", { class: "dy-looked" });
@@ -23,7 +24,7 @@ function render({ model, el }) {
   el.classList.add("dockyard");
   el.append(
     make("section", { class: "dy-panel", "aria-label": words.panel },
-      make("div", { class: "dy-tools" }, button, bar, total, looked,
+      make("div", { class: "dy-tools" }, button, bar, total, looked, help,
         make("label", {}, automatic, words.automatic)),
       list, back));
 
@@ -34,6 +35,9 @@ function render({ model, el }) {
       : of ? fill(words.checking_step, { number, of }) : words.checking;
     button.disabled = busy;
     automatic.checked = model.get("automatic");
+    help.hidden = !model.get("heard") && !model.get("asking");
+    help.setAttribute("aria-pressed", model.get("asking"));
+    help.textContent = model.get("asking") ? words.asking : words.ask;
     const { points = null, max_points = 1, criteria = [] } = model.get("report");
     const note = model.get("note");
     bar.max = max_points;
@@ -93,7 +97,7 @@ function render({ model, el }) {
   }
 
   const lost = () => { total.textContent = words.lost; el.classList.add("dy-lost"); };
-  for (const name of ["report", "busy", "step", "note", "given", "earlier", "automatic"])
+  for (const name of ["report", "busy", "step", "note", "given", "earlier", "automatic", "heard", "asking"])
     model.on(`change:${name}`, draw);
   model.on("change:moments", lookBack);
   model.on("comm_live_update", lost);

@@ -1,0 +1,1 @@
+"""The class at a glance: what checks found, live, for whoever teaches."""
