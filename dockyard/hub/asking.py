@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
@@ -79,7 +80,9 @@ class Desk:
         self._ask("cause", Ask(of.exercise.id, host=host, fault=fault), None, of.name.learner)
 
     def is_heard(self) -> bool:
-        return self._ask("heard", Ask(), bool, settings.default_learner())
+        with suppress(DockyardError):
+            return self._ask("heard", Ask(), bool, settings.default_learner())
+        return False
 
     def ask_for_help(self, name: LabName, wanted: bool) -> None:
         self._ask("help", Ask(name.exercise, wanted=wanted), None, name.learner)

@@ -10,7 +10,7 @@ import msgspec
 import traitlets
 
 from dockyard import hints, progress, report, timeline
-from dockyard.errors import reason
+from dockyard.errors import DockyardError, reason
 from dockyard.keeper import Keeper
 from dockyard.lab import Lab
 from dockyard.picture.scene import Scene
@@ -96,10 +96,16 @@ class CheckPanel(Widget):
         if asked.get("do") == "hint":
             self._hint(str(asked.get("criterion")))
         if asked.get("do") == "help":
-            self.asking = not self.asking
-            self._keeper.ask_for_help(self._lab_name, self.asking)
+            self._help(not self.asking)
         if asked.get("do") == "look-back":
             self._look_back()
+
+    def _help(self, wanted: bool) -> None:
+        try:
+            self._keeper.ask_for_help(self._lab_name, wanted)
+            self.asking = wanted
+        except DockyardError as error:
+            self.note = str(error)
 
     def _look_back(self) -> None:
         criteria = self._last.criteria if self._last else []
