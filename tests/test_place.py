@@ -178,8 +178,8 @@ def test_a_kernel_of_a_place_sees_the_course(open_place: Open) -> None:
         "        'from dockyard import notebook, settings; print(settings.course_dir())',\n"
         "        output_hook=lambda said: print(said['content'].get('text', ''), end=''))\n"
     )
-    put_in = place.exec_run(["python", "-c", program], workdir=COURSE)
-    assert put_in.output.decode().strip() == COURSE
+    done = place.exec_run(["python", "-c", program], workdir=COURSE)
+    assert done.output.decode().splitlines()[-1] == COURSE
 
 
 def test_what_the_learner_changed_stays_and_the_rest_is_brought_up_to_date(
@@ -196,7 +196,7 @@ def test_what_the_learner_changed_stays_and_the_rest_is_brought_up_to_date(
     put(outer, kit, {STACK: b"theirs", "docs/new.md": b"new"})
     place = open_place(["true"])
     place.wait()
-    assert f"1 files written to {COURSE}" in said(place)
+    assert f"1 file written to {COURSE}" in said(place)
     assert f"the learner has changed it: {STACK}" in said(place)
     for name in (STACK, "work/02_clustering/stack.yml"):
         assert inside(keep, f"cat {COURSE}/{name}") == "mine"

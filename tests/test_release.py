@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,31 @@ def test_a_kit_makes_work_copies(kit: Path, monkeypatch: pytest.MonkeyPatch) -> 
     work = kit / "work" / "02_clustering"
     assert sorted(made) == [work / "02_clustering.ipynb", work / "stack.yml"]
     assert (work / "02_clustering.ipynb").read_bytes() == (kit / NOTEBOOK).read_bytes()
+
+
+def test_a_kit_makes_kits(kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKYARD_COURSE", str(kit))
+    made = release(tmp_path / "copy")
+    files = {str(path.relative_to(kit)) for path in kit.rglob("*") if path.is_file()}
+    left_out = {name for name in files - {*made.written} if not name.startswith("work/")}
+    assert all(name.startswith(".") for name in left_out), left_out
+    again = release(tmp_path / "copy")
+    assert (again.written, again.kept) == ([], [])
+
+
+def test_a_full_disk_leaves_no_half_files(
+    kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKYARD_COURSE", str(kit))
+    folder = tmp_path / "copy"
+    command = f'ulimit -f 4; exec {sys.executable} -m dockyard.cli release "{folder}"'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "File too large" in done.stderr
+    there = [path for path in folder.rglob("*") if path.is_file()]
+    assert there
+    assert all(path.read_bytes() == (kit / path.relative_to(folder)).read_bytes() for path in there)
+    assert release(folder).kept == []
 
 
 def test_changed_files_of_a_kit_stay_and_are_named(small: Path, tmp_path: Path) -> None:
