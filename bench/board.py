@@ -85,7 +85,9 @@ def simulated(exercise: Exercise, known: list[Criterion], learner: str, passed: 
             points=each.points if number < passed else 0.0,
             max_points=each.points,
             expected="3 nodes, Ready" if number == passed else "",
-            found="2 Ready, 1 Down (node3)" if number == passed else "waits for another one",
+            found="2 Ready, 1 Down (node3)"
+            if number == passed
+            else f'needs "{known[min(passed, len(known) - 1)].title}"',
             look=each.look,
             needs=each.needs,
         )

@@ -19,6 +19,13 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+const grouped = (things, key) => {
+  const groups = new Map();
+  for (const each of things) groups.set(key(each), [...(groups.get(key(each)) ?? []), each]);
+  return groups;
+};
+const hand = () => make("span", { class: "hand", "aria-hidden": "true" }, "?");
+
 let words = {}, exercises = [], live;
 const learners = new Map(); // label → { row, name, now, cells: exercise → cell }
 let open = null; // [label, exercise] of the details
@@ -79,10 +86,11 @@ function drawRow(label) {
   drawNow(label);
 }
 
-// What they were seen at last; its time goes on by itself.
+// What they were seen at last.
+const nowOf = ({ cells }) => [...cells].reduce((one, other) => (other[1].heard > one[1].heard ? other : one));
+
 function drawNow(label) {
-  const { row, cells } = learners.get(label);
-  const [id, cell] = [...cells].reduce((one, other) => (other[1].heard > one[1].heard ? other : one));
+  const { row, cells } = learners.get(label), [id, cell] = nowOf({ cells });
   const exercise = exerciseOf(id);
   const sentence = cell.on ? titleOf(exercise, cell) : words.done;
   const [, now, time] = row.children;
@@ -106,16 +114,37 @@ function drawCell(td, label, cells) {
   let button = td.querySelector("button");
   if (!button) {
     button = make("button", { type: "button", tabindex: "-1", click: () => show([label, id]) },
-      make("meter", { "aria-hidden": "true", min: "0" }), make("span"));
+      make("span", { class: "bar" }, make("span")), make("span", { class: "text" }));
     td.replaceChildren(button);
   }
-  const [meter, text] = button.children;
-  meter.max = most;
-  meter.value = points;
+  const [bar, text] = button.children;
+  bar.firstChild.style.width = `${100 * points / (most || 1)}%`;
   const isError = Object.values(cell.criteria).some((each) => each.outcome === "error");
-  text.textContent = `${cell.help ? "✋ " : ""}${isError ? "! " : cell.on ? "" : "✓ "}${values.points}/${values.max_points}`;
+  text.replaceChildren(cell.help ? hand() : "",
+    `${isError ? "! " : cell.on ? "" : "✓ "}${values.points}/${values.max_points}`);
   button.setAttribute("aria-label", said.join(", "));
   button.className = cell.help ? "asks" : cell.on ? "" : "done";
+}
+
+// Where the class is: the tasks of the exercise that most are at.
+
+function drawWhere() {
+  const now = grouped([...learners.values()].map(nowOf), ([id]) => id);
+  const [id, there] = [...now].reduce((one, other) => (other[1].length > one[1].length ? other : one), ["", []]);
+  const exercise = exerciseOf(id);
+  at("where").hidden = !exercise;
+  if (!exercise) return;
+  const taskOf = ([, cell]) => exercise.criteria.find((each) => each.id === cell.on)?.task ?? "";
+  const counts = grouped(there, taskOf);
+  at("exercise").textContent = id;
+  at("tasks").replaceChildren(...[...Object.entries(exercise.tasks), ["", words.done]].map(([task, title]) => {
+    const count = counts.get(task)?.length ?? 0;
+    const part = make("li", { title, class: task ? "" : "done" }, make("b", {}, String(count)),
+      make("span", { class: count ? "" : "heard" }, ` ${title}`));
+    part.style.flexGrow = count;
+    part.classList.toggle("none", !count);
+    return part;
+  }));
 }
 
 // Who asks for help: the one who waits longest is first.
@@ -136,7 +165,7 @@ function drawQueue(announce) {
   const focused = at("queue").contains(document.activeElement) && document.activeElement.dataset.key;
   at("queue").replaceChildren(...queue.map((key) =>
     make("li", {}, make("button", { type: "button", "data-key": key.join("\n"), click: () => show(key) },
-      make("span", { "aria-hidden": "true" }, "✋ "), make("bdi", {}, key[0]),
+      hand(), make("bdi", {}, key[0]),
       make("span", { class: "id" }, ` ${key[1].split("_")[0]} · ${since(cellOf(key).help)}`)))));
   if (focused) [...at("queue").querySelectorAll("button")].find((each) => each.dataset.key === focused)?.focus();
   at("asks").textContent = queue.length ? `${words.asks}: ${queue.length}` : words.nobody_asks;
@@ -150,6 +179,8 @@ function show(key) {
   open = key;
   drawDetails();
   at("who").focus();
+  const on = at("details").querySelector(".on");
+  at("details").scrollTop = on ? on.offsetTop - at("details").clientHeight / 2 : 0;
 }
 
 function hide() {
@@ -173,10 +204,11 @@ function drawDetails() {
     make("button", { type: "button", id: "forget", click: send({ learner }) }, words.forget),
     make("button", { type: "button", id: "close", click: hide }, words.close));
   at("details").replaceChildren(
-    make("h2", { id: "who", tabindex: "-1" }, make("bdi", {}, learner)),
-    make("p", { class: "total" }, `${exercise.title}: ${fill(words.points, sums(exercise, cell).values)}. `,
-      fill(words.told, { since: since(cell.heard) })),
-    tools,
+    make("div", { class: "top" },
+      make("h2", { id: "who", tabindex: "-1" }, make("bdi", {}, learner)),
+      make("p", { class: "total" }, `${exercise.title}: ${fill(words.points, sums(exercise, cell).values)}. `,
+        fill(words.told, { since: since(cell.heard) })),
+      tools),
     ...Object.entries(exercise.tasks).map(([task, title]) => make("section", {}, make("h3", {}, title),
       make("ul", {}, ...exercise.criteria.filter((each) => each.task === task).map((each) => criterion(each, cell))))));
   at("details").scrollTop = scrolled;
@@ -224,6 +256,7 @@ function take(cells, announce) {
   else for (const label of touched) if (learners.has(label)) drawRow(label);
   if (focused) buttonAt(focused)?.focus();
   drawQueue(announce);
+  drawWhere();
   if (open && !cellOf(open)) hide();
   else if (open && touched.has(open[0])) drawDetails();
   at("table").hidden = !learners.size;
