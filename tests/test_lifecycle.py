@@ -177,7 +177,7 @@ def test_who_fell_behind_is_brought_to_the_end_of_a_task(
 def test_a_reset_to_no_exercises_task_is_refused_before_anything_is_touched(learner: str) -> None:
     for arguments in (["--to", "no-task"], ["00_images", "--to", "no-task"]):
         process = dockyard("reset", *arguments, "--learner", learner)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
         assert process.returncode == 1
         assert len(errors.splitlines()) == 1
 
@@ -199,7 +199,7 @@ def test_interrupted_at_any_moment(
             os.killpg(process.pid, signal_number)
         process.communicate()
     process = dockyard(verb, ID, "--learner", learner)
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=240)
     assert process.returncode == 0, output + errors
     if verb != "down":
         assert all(
@@ -254,7 +254,7 @@ def test_check_of_a_dead_host_is_an_error_that_names_it(
     lab = fresh_lab(ID)
     containers(outer, lab.name)["node2"].kill()
     process = dockyard("check", ID, "--learner", learner, "--json")
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 2
     report = json.loads(output)
     assert report["points"] is None
@@ -268,7 +268,7 @@ def test_hosts_killed_during_a_check_are_an_error(
     node1 = containers(outer, lab.name)["node1"]
     process = dockyard("check", ID, "--learner", learner, "--json")
     node1.kill()
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=240)
     assert process.returncode == 2, output + errors
     assert "node1" in output + errors
 
