@@ -35,21 +35,9 @@ def dockyard(*arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def everything(outer: docker.DockerClient) -> dict[str, set[str]]:
-    """What the engine has that carries no lab's label."""
-    return {
-        "containers": {c.id for c in outer.containers.list(all=True, ignore_removed=True)
-                       if "dockyard.lab" not in c.labels},
-        "networks": {n.id for n in outer.networks.list()
-                     if "dockyard.lab" not in (n.attrs["Labels"] or {})},
-        "volumes": {v.name for v in outer.volumes.list()
-                    if "dockyard.lab" not in (v.attrs["Labels"] or {})},
-    }  # fmt: skip
-
-
 @pytest.fixture
-def strangers(outer: docker.DockerClient) -> Iterator[docker.DockerClient]:
-    """Things of other people, with names like ours."""
+def stranger(outer: docker.DockerClient) -> Iterator[str]:
+    """The name of somebody else's container, network and volume; it is like those of ours."""
     name = f"dockyard-{os.getpid()}-{ID}-stranger"
     network = outer.networks.create(name)
     volume = outer.volumes.create(name, labels={"dockyard": "no label of ours"})
@@ -57,7 +45,7 @@ def strangers(outer: docker.DockerClient) -> Iterator[docker.DockerClient]:
         "dockyard/debian:1", ["sleep", "600"], name=name, network=name, detach=True,
         labels={"dockyard.learner": "stranger"},
     )  # fmt: skip
-    yield outer
+    yield name
     container.remove(force=True)
     network.remove()
     volume.remove()
@@ -213,14 +201,17 @@ def test_interrupted_at_any_moment(
 
 
 def test_strangers_survive(
-    strangers: docker.DockerClient, learner: str, fresh_lab: Callable[[str], Lab]
+    stranger: str, outer: docker.DockerClient, learner: str, fresh_lab: Callable[[str], Lab]
 ) -> None:
-    before = everything(strangers)
+    """What else there is on the engine comes and goes with other tests."""
+    began = outer.containers.get(stranger).attrs["State"]["StartedAt"]
     lab = fresh_lab(ID)
-    lifecycle.reset(strangers, EXERCISE, learner)
-    lifecycle.down(strangers, lab.name)
-    after = everything(strangers)
-    assert all(before[kind] <= after[kind] for kind in before)
+    lifecycle.reset(outer, EXERCISE, learner)
+    lifecycle.down(outer, lab.name)
+    container = outer.containers.get(stranger)
+    assert (container.status, container.attrs["State"]["StartedAt"]) == ("running", began)
+    assert [each.name for each in outer.networks.list(names=[f"^{stranger}$"])] == [stranger]
+    assert outer.volumes.get(stranger).name == stranger
 
 
 def test_a_taken_port_is_named(outer: docker.DockerClient, fresh_lab: Callable[[str], Lab]) -> None:
