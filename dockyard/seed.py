@@ -15,6 +15,7 @@ from docker.errors import DockerException, NotFound
 from docker.models.images import Image
 
 from dockyard import hosts, settings
+from dockyard.alone import alone
 from dockyard.settings import Say, quiet
 
 SEED_LABEL = "dockyard.seed"
@@ -34,9 +35,11 @@ def ensure(
     ids = sorted(str(image.id) for image in [host_image, *images])
     key = hashlib.sha256(" ".join(ids).encode()).hexdigest()[:12]
     sealed = f"dockyard-{settings.site()}-seed-{key}"
-    try:
-        client.volumes.get(sealed)
-    except NotFound:
+    if _is_there(client, sealed):
+        return sealed
+    with alone(f"seed-{key}"):  # two would take each other's loader away
+        if _is_there(client, sealed):
+            return sealed
         say("Preparing the images for lab hosts, once")
         try:
             _fill(client, f"{sealed}-layers", host_image, images)
@@ -74,6 +77,14 @@ def remove_all(client: docker.DockerClient) -> int:
     for volume in sorted(volumes, key=lambda each: not each.attrs.get("Options")):
         volume.remove()
     return len(volumes)
+
+
+def _is_there(client: docker.DockerClient, volume: str) -> bool:
+    try:
+        client.volumes.get(volume)
+    except NotFound:
+        return False
+    return True
 
 
 def _fill(client: docker.DockerClient, name: str, host_image: Image, images: list[Image]) -> None:

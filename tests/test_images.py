@@ -7,8 +7,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from dockyard import images, recipes, settings
+from dockyard import images, recipes, seed, settings
 from dockyard.errors import ImageError, UnknownName
+from dockyard.lab import side_by_side
 from dockyard.waiting import wait_until
 
 #: An image of this process's tests; others on the same engine have theirs.
@@ -20,6 +21,7 @@ def copied_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A course of which files may be changed."""
     shutil.copytree(settings.course_dir() / "images", tmp_path / "images")
     monkeypatch.setenv("DOCKYARD_COURSE", str(tmp_path))
+    monkeypatch.setenv("DOCKYARD_STATE", str(tmp_path / ".dockyard"))
     return tmp_path
 
 
@@ -66,6 +68,31 @@ def test_unchanged_recipe_is_not_built_again_and_a_changed_one_is(
     second = images.ensure(outer, SCRATCHPAD, said.append)
     assert second.id != first.id
     for image in (first, second):
+        outer.images.remove(str(image.id), force=True)
+
+
+@pytest.mark.lab
+def test_what_several_want_at_once_is_made_once(
+    outer: docker.DockerClient, copied_course: Path
+) -> None:
+    """On a fresh clone, each test process wants the same images, and a seed of them."""
+    said: list[str] = []
+    folder = copied_course / "images" / SCRATCHPAD
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM dockyard/debian:1\nRUN echo once > /once\n")
+    wanted = ["host", SCRATCHPAD]
+    made = side_by_side(lambda _: images.ensure_all(outer, wanted, said.append), range(3))
+    assert said.count(f"Building dockyard/{SCRATCHPAD}:1") == 1
+    assert len({image.id for _, image in made}) == 1
+
+    host, image = made[0]
+    try:
+        seeds = side_by_side(lambda _: seed.ensure(outer, host, [image], said.append), range(3))
+        assert said.count("Preparing the images for lab hosts, once") == 1
+        assert {*map(bool, seeds)} == {True}
+        assert len({*seeds}) == 1
+    finally:
+        seed.remove_all(outer)
         outer.images.remove(str(image.id), force=True)
 
 
