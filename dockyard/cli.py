@@ -109,8 +109,7 @@ def images_(names: tuple[str, ...], only_list: bool, as_json: bool) -> None:
     wanted = [name for each in names for name in ["host", *load_exercise(each).lab.images]]
     recipes = [recipe(name) for name in dict.fromkeys(wanted)] if names else all_recipes()
     if not only_list:
-        for each in recipes:
-            images.ensure(engine, each.name, say)
+        images.ensure_all(engine, (each.name for each in recipes), say)
     rows = [images.describe(engine, each) for each in recipes]
     if as_json:
         _print_json([vars(row) for row in rows])
@@ -332,8 +331,7 @@ def bundle_save(file: Path) -> None:
     from dockyard.bundle import saving
 
     engine = engines.connect(say)
-    for each in all_recipes():
-        images.ensure(engine, each.name, say)
+    images.ensure_all(engine, (each.name for each in all_recipes()), say)
     size = saving.save(engine, file, say)
     click.echo(f'"{file}" has {size / 1e6:.0f} MB. Without a network, on a machine like this one:')
     click.echo(f"  tar -xf {shlex.quote(file.name)} && cd {saving.TOP} && make lab")
@@ -347,8 +345,7 @@ def bundle_load(file: Path) -> None:
 
     others = loading.load(file)
     engine = engines.connect(say)
-    for each in all_recipes():
-        images.ensure(engine, each.name, say)
+    images.ensure_all(engine, (each.name for each in all_recipes()), say)
     click.echo("Everything is in place: `make lab` needs no network.")
     if others:
         few = ", ".join(others[:3])
@@ -485,8 +482,7 @@ def lab_() -> None:
 
     engine = engines.connect(say)
     wanted = [name for each in map(load_exercise, exercise_ids()) for name in each.lab.images]
-    for name in dict.fromkeys(["host", *wanted]):
-        images.ensure(engine, name, say)
+    images.ensure_all(engine, dict.fromkeys(["host", *wanted]), say)
     for path in release.ensure_work_copy():
         say(f"Added {path.relative_to(course_dir())}")
     if amiss := doctor.amiss(say):

@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +18,7 @@ from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.images import Image
 
 from dockyard import apt, seed, settings, wheels
+from dockyard.alone import alone
 from dockyard.bundle import parts
 from dockyard.errors import ImageError
 from dockyard.recipes import Recipe, recipe
@@ -27,6 +30,8 @@ RECIPE_LABEL = "dockyard.recipe"
 BASE = "debian"
 #: Beside a recipe's Dockerfile: the one that is built instead where its registry answers.
 UPSTREAM = "Dockerfile.upstream"
+#: How many are built at once: one unpacks while others fetch.
+AT_ONCE = 3
 
 
 def ensure(client: docker.DockerClient, name: str, say: Say = quiet) -> Image:
@@ -41,13 +46,29 @@ def ensure(client: docker.DockerClient, name: str, say: Say = quiet) -> Image:
         return _ensure_replacement(client, wanted, replacement, say)
     if (image := _existing(client, wanted)) is not None:
         return image
+    with alone(f"image-{name}"):  # else two would build it, here or in another process
+        return _existing(client, wanted) or _make(client, wanted, say)
+
+
+def ensure_all(client: docker.DockerClient, names: Iterable[str], say: Say = quiet) -> list[Image]:
+    """Make sure of several images, side by side where they do not wait for each other.
+
+    Raises:
+        As `ensure`; what has begun is done by then.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda name: ensure(client, name, say), names))
+
+
+def _make(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image:
     if parts.has(wanted):
-        _load_bundle(client, say)
-        if (image := _existing(client, wanted)) is not None:
+        with alone("bundle"):
+            image = _existing(client, wanted) or _load_bundle(client, wanted, say)
+        if image is not None:
             return image
     for parent in wanted.parents:
         ensure(client, parent.name, say)
-    if name == BASE and not _is_reachable(client, wanted.folder / "Dockerfile"):
+    if wanted.name == BASE and not _is_reachable(client, wanted.folder / "Dockerfile"):
         return _bootstrap(client, wanted, say)
     theirs = wanted.folder / UPSTREAM
     use_theirs = theirs.is_file() and _is_reachable(client, theirs)
@@ -116,10 +137,11 @@ def _ensure_replacement(
     return image
 
 
-def _load_bundle(client: docker.DockerClient, say: Say) -> None:
+def _load_bundle(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image | None:
     say("Loading the images of the bundle")
     with (parts.folder() / parts.IMAGES).open("rb") as file:
         seed.load(client, file)
+    return _existing(client, wanted)
 
 
 def _is_reachable(client: docker.DockerClient, dockerfile: Path) -> bool:

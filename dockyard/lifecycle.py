@@ -4,7 +4,6 @@ import contextlib
 import json
 import shutil
 from dataclasses import dataclass
-from fcntl import LOCK_EX, flock
 from typing import Any
 
 import docker
@@ -13,7 +12,8 @@ from docker.models.containers import Container
 from docker.models.images import Image
 from docker.models.networks import Network
 
-from dockyard import certificates, gate, hosts, images, room, seed, settings
+from dockyard import certificates, gate, hosts, images, room, seed
+from dockyard.alone import alone
 from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError
 from dockyard.lab import (
@@ -58,8 +58,7 @@ def prepare(
     Raises:
         ImageError: an image cannot be had.
     """
-    host_image = images.ensure(engine, "host", say)
-    contents = [images.ensure(engine, each, say) for each in exercise.lab.images]
+    host_image, *contents = images.ensure_all(engine, ["host", *exercise.lab.images], say)
     return host_image, contents, seed.ensure(engine, host_image, contents, say)
 
 
@@ -155,10 +154,8 @@ def _ensure_network(
     for network in engine.networks.list(filters=name.filters()):
         return network
     inside = [hosts.API_PORT, *exercise.lab.ports]
-    settings.state_dir().mkdir(parents=True, exist_ok=True)
     # The network's label takes the ports; until it is there, nobody else may choose.
-    with (settings.state_dir() / "ports.lock").open("w") as lock:
-        flock(lock, LOCK_EX)
+    with alone("ports"):
         local = iter(free_ports(len(inside) * len(exercise.lab.hosts), _taken_ports(engine)))
         ports = {host: {port: next(local) for port in inside} for host in exercise.lab.hosts}
         labels = {**name.labels(), PORTS_LABEL: json.dumps(ports)}

@@ -8,7 +8,6 @@ no upper one: there is nothing to write to.
 
 import hashlib
 from collections.abc import Iterator
-from fcntl import LOCK_EX, flock
 from typing import IO
 
 import docker
@@ -16,6 +15,7 @@ from docker.errors import DockerException, NotFound
 from docker.models.images import Image
 
 from dockyard import hosts, settings
+from dockyard.alone import alone
 from dockyard.settings import Say, quiet
 
 SEED_LABEL = "dockyard.seed"
@@ -37,10 +37,7 @@ def ensure(
     sealed = f"dockyard-{settings.site()}-seed-{key}"
     if _is_there(client, sealed):
         return sealed
-    settings.state_dir().mkdir(parents=True, exist_ok=True)
-    # Two first labs at once: the other one's filling must not pass for one that was killed.
-    with (settings.state_dir() / "seed.lock").open("w") as lock:
-        flock(lock, LOCK_EX)
+    with alone(f"seed-{key}"):  # two would take each other's loader away
         if _is_there(client, sealed):
             return sealed
         say("Preparing the images for lab hosts, once")

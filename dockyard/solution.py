@@ -51,11 +51,12 @@ class Solver:
     def __init__(self, exercise: Exercise, learner: str) -> None:
         self._exercise = exercise
         self._folder = tempfile.TemporaryDirectory(prefix="dockyard-solve-")
-        files = Path(self._folder.name) / exercise.id
-        shutil.copytree(exercise.folder, files)
+        #: The exercise's files, as the solution has left them so far.
+        self.files = Path(self._folder.name) / exercise.id
+        shutil.copytree(exercise.folder, self.files)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dockyard.solution", exercise.id, learner],
-            cwd=files,
+            cwd=self.files,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,6 +1,5 @@
 """A lab host on trial: started as every lab's hosts are, looked at from inside, removed."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from docker.errors import DockerException, ImageNotFound
 from msgspec.structs import replace
 
 from dockyard import images, lifecycle, settings
+from dockyard.alone import alone
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.lab import Lab, LabName, containers
 from dockyard.machine import Finding
@@ -127,10 +127,8 @@ def _host(client: docker.DockerClient, exercise: Exercise) -> Iterator[Trial]:
     """One host of an exercise's lab; gone afterwards, also after Ctrl-C."""
     one = replace(exercise, lab=replace(exercise.lab, hosts=exercise.lab.hosts[:1]))
     name = LabName(exercise.id, LEARNER)
-    settings.state_dir().mkdir(parents=True, exist_ok=True)
     said: list[str] = []
-    with (settings.state_dir() / "doctor.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two doctors would take each other's host away
+    with alone("doctor"):  # two would take each other's host away
         try:
             lab = lifecycle.up(client, one, LEARNER, said.append)
             host = lab.hosts[0]

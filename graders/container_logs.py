@@ -13,7 +13,8 @@ from testinfra.host import Host
 from containers import Containers
 
 TURN = 20  # seconds in which a log file of 100 kB is full
-SENT = 5  # seconds in which a line reaches a syslog server
+UP = 10  # seconds for a page whose container has just started
+SENT = 10  # seconds in which a line reaches a syslog server
 SYSLOG = "/var/log/remote/all.log"
 UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
@@ -88,7 +89,10 @@ class ContainerLogs:
         server, marker = self._containers.playing("rsyslog"), token_hex(8)
         if server is None:
             return "", "no syslog server runs on node1"
-        if not visit(self._lab.url(self._lab.hosts[0], port) + f"/?{marker}"):
+        url = self._lab.url(self._lab.hosts[0], port) + f"/?{marker}"
+        try:
+            self._wait_until(lambda: visit(url), UP)
+        except TimeoutError:
             return "", f"{role} does not answer on port {port} of node1"
 
         def line() -> str | None:

@@ -13,7 +13,7 @@ SETTINGS, RULES, SCRATCH = "/settings", "/rules.txt", "/scratch"
 MOST = 16 * 2**20  # bytes of desk's scratch
 TAR = "/srv/backup/notes.tar"
 KEEP = "keep"
-CROSS = 10  # seconds in which a file of one host shows on the other
+CROSS = 20  # seconds in which a file of one host shows on the other
 
 criterion = pytest.mark.criterion
 

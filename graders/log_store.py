@@ -22,7 +22,7 @@ from voting_app import VotingApp
 PORT = 24224
 FOLDER = "/fluentd/log"
 VOTED = "by {}"  # of a voter; the end of vote's line
-FRESH = 10  # seconds in which a line reaches the store of a collector that is there
+FRESH = 15  # seconds in which a line reaches the store of a collector that is there
 ARRIVE = 25  # seconds in which it also does after the collector's return: drivers try again
 RESTART = 10  # seconds for a container to start anew, also on a busy machine
 COME = 20  # seconds in which a service's only task comes and goes

@@ -59,6 +59,14 @@ class Notes:
         return ended.output.strip() or None if ended.status == 0 else None
 
     def _say(self, host: str, line: str) -> str:
+        """What the running redis answers; waits for one that has just been started."""
         store = self.store(host)
         text = f"{line}\r\nQUIT\r\n"
-        return self._containers.ask("127.0.0.1", PORT, text, store, host) if store else ""
+
+        def answer() -> str:
+            said = self._containers.ask("127.0.0.1", PORT, text, store, host)
+            return "" if said.startswith("-LOADING") else said
+
+        with suppress(TimeoutError):
+            return str(self._wait_until(answer, ANSWER)) if store else ""
+        return ""

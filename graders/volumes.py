@@ -96,9 +96,9 @@ class Volumes:
         written = source._replace(path=f"{source.path}/{PROBE_FILE}")
         wanted = target._replace(path=f"{target.path}/{PROBE_FILE}")
         try:
-            if not self.can_write(written, text):
-                return False
-            self._wait_until(lambda: self.read(wanted) == text, seconds)
+            # A file system on the network may have been mounted just now: it is asked again.
+            self._wait_until(lambda: self.can_write(written, text), seconds)
+            self._wait_until(lambda: text in (self.read(wanted) or ""), seconds)
         except TimeoutError:
             return False
         finally:

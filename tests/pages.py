@@ -8,7 +8,7 @@ from dockyard import settings
 from dockyard.course import load_exercise
 from dockyard.solution import cells
 
-expect.set_options(timeout=20_000 * settings.patience())
+expect.set_options(timeout=60_000 * settings.patience())
 
 
 class Server(Protocol):

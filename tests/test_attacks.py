@@ -8,7 +8,12 @@ import pytest
 from attacks import ATTACKS, HONEST, SCRIPT, WON, Attack
 from toy_course import Course, make_toy_course
 
-SECONDS = 90  # for one submission, of which its notebook has 20, on a busy machine
+from dockyard import settings
+from dockyard.classroom import sandbox
+
+CELL, NOTEBOOK = 5, 20  # seconds
+#: For one submission: its sandbox is ended after these; its lab and its page take some more.
+SECONDS = (NOTEBOOK + sandbox.START + 90) * settings.patience()
 
 
 @pytest.mark.lab
@@ -25,7 +30,8 @@ def test_no_attack_gains_anything(
     """One class for all: a fresh one for each would take four times as long."""
     course = make_toy_course(tmp_path)
     with (course.folder / "nbgrader_config.py").open("a") as config:
-        config.write("\nc.RunInLab.timeout, c.RunInLab.notebook_timeout = 5, 20\n")
+        limits = f"{CELL}, {NOTEBOOK}"
+        config.write(f"\nc.RunInLab.timeout, c.RunInLab.notebook_timeout = {limits}\n")
     for attack in attacks:
         course.submit("00_toy", attack.name, attack.content)
     for name, (content, _) in HONEST.items():

@@ -125,7 +125,7 @@ def serving(file: Path, *arguments: str) -> Iterator[tuple[str, str]]:
         yield told[2], told[1]
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         process.stderr.close()
 
 

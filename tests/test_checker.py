@@ -20,7 +20,7 @@ minutes = 1
 lab = { hosts = ["node1"], images = ["debian"] }
 tasks = [{ id = "run-it", title = "Run it" }]
 """
-#: A criterion that takes something away for as long as it looks, which is a minute.
+#: A criterion that takes something away for as long as it looks, which is two minutes.
 GRADER = '''
 import pytest
 
@@ -30,7 +30,7 @@ def test_pauses(lab, expect, wait_until):
     container = lab.client("node1").containers.get("web")
     container.pause()
     try:
-        wait_until(lambda: False, 60)
+        wait_until(lambda: False, 120)
     finally:
         container.unpause()
 '''
@@ -74,11 +74,11 @@ def test_an_interrupted_check_puts_back_what_it_took(
 ) -> None:
     for _ in range(2):
         process = check(learner)
-        wait_until(lambda: is_now(web, "paused"), 60)
+        wait_until(lambda: is_now(web, "paused"), 120)
         os.kill(process.pid, blow)
-        assert process.wait(60) != 0
-        wait_until(lambda: is_now(web, "running"), 30)
-        wait_until(lambda: not processes(small_course), 30)
+        assert process.wait(120) != 0
+        wait_until(lambda: is_now(web, "running"), 120)
+        wait_until(lambda: not processes(small_course), 120)
 
 
 @pytest.mark.lab
@@ -86,17 +86,17 @@ def test_checks_of_one_lab_wait_for_each_other(
     learner: str, web: Container, small_course: Path
 ) -> None:
     first = check(learner)
-    wait_until(lambda: is_now(web, "paused"), 60)
+    wait_until(lambda: is_now(web, "paused"), 120)
     second = check(learner)
-    wait_until(lambda: has_open(second.pid, "check.lock"), 60)
+    wait_until(lambda: has_open(second.pid, "check.lock"), 120)
     assert second.poll() is None
     first.send_signal(signal.SIGINT)
-    first.wait(60)
-    wait_until(lambda: is_now(web, "running"), 30)
-    wait_until(lambda: is_now(web, "paused"), 30)
+    first.wait(120)
+    wait_until(lambda: is_now(web, "running"), 120)
+    wait_until(lambda: is_now(web, "paused"), 120)
     second.send_signal(signal.SIGINT)
-    second.wait(60)
-    wait_until(lambda: not processes(small_course), 30)
+    second.wait(120)
+    wait_until(lambda: not processes(small_course), 120)
 
 
 def has_open(pid: int, name: str) -> bool:

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import docker
 import msgspec
 import pytest
 from _pytest.mark import ParameterSet
 
 from dockyard import checker, grading, solution, swarm
 from dockyard.course import exercise_ids, load_exercise
-from dockyard.lab import Lab, find
+from dockyard.lab import Lab
 from dockyard.report import Report
 from dockyard.waiting import wait_until
 
+Bash = Callable[[str], "subprocess.CompletedProcess[str]"]
 PROLOGUE = """
 set -euo pipefail
 on() { local address=DOCKER_HOST_$1; shift; DOCKER_HOST=${!address} "$@"; }
@@ -36,30 +36,50 @@ class NearMiss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     found: str
     #: A bash condition that comes true when the mistake shows.
     until: str = "true"
+    #: Tasks of a service come and go for ever, so nobody waits until they have settled.
+    restless: bool = False
     also: list[str] = []
+    #: What takes back what `restore` leaves; bash beside the solved files.
+    undo: str = ""
+    #: It cannot be taken back, so it has a lab of its own.
+    alone: bool = False
 
 
-def near_misses(exercise_id: str) -> list[NearMiss]:
+class NearMisses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Those of an exercise, in the order of its tasks."""
+
+    near_miss: list[NearMiss] = []
+    #: Brings a lab back to the solution, so that one does for several; bash beside its files.
+    restore: str = ""
+
+
+def near_misses(exercise_id: str) -> NearMisses:
     path = load_exercise(exercise_id).folder / "near_misses.toml"
     if not path.is_file():  # not written yet; that each criterion has one is a test of its own
-        return []
-    return msgspec.convert(msgspec.toml.decode(path.read_bytes())["near_miss"], list[NearMiss])
+        return NearMisses()
+    return msgspec.toml.decode(path.read_bytes(), type=NearMisses)
 
 
 def as_parameters(exercise_id: str) -> Iterator[ParameterSet]:
-    """An exercise's near misses, each with whether the whole lab is looked at.
+    """An exercise's near misses for one lab, and whether the whole of it is looked at.
 
     Each criterion's first one is tried in every run, and only its task looked at then: the whole
-    takes minutes, for what is taken away in other tasks comes back so slowly.
+    takes minutes, for what is taken away in other tasks comes back so slowly. Those that can be
+    taken back share a lab, for to solve a swarm's tasks takes longer than to look at them.
     """
-    proved: set[str] = set()
-    thorough = pytest.mark.thorough
-    for miss in near_misses(exercise_id):
-        name = f"{exercise_id}-{miss.mistake}"
-        if miss.criterion not in proved:
-            yield pytest.param(exercise_id, miss, False, id=name)
-        yield pytest.param(exercise_id, miss, True, id=f"{name}-whole", marks=thorough)
-        proved.add(miss.criterion)
+    known = near_misses(exercise_id)
+    first = {miss.criterion: miss for miss in reversed(known.near_miss)}
+    every = [miss for miss in known.near_miss if miss is first[miss.criterion]]
+    shared = [miss for miss in every if known.restore and not miss.alone]
+    if shared:
+        name, long = f"{exercise_id}-one after another", pytest.mark.long
+        yield pytest.param(exercise_id, shared, False, id=name, marks=long)
+    for miss in every:
+        if miss not in shared:
+            yield pytest.param(exercise_id, [miss], False, id=f"{exercise_id}-{miss.mistake}")
+    for miss in known.near_miss:
+        name, thorough = f"{exercise_id}-{miss.mistake}-whole", pytest.mark.thorough
+        yield pytest.param(exercise_id, [miss], True, id=name, marks=thorough)
 
 
 ALL_NEAR_MISSES = [each for name in exercise_ids() for each in as_parameters(name)]
@@ -72,7 +92,7 @@ def exercise_id(request: pytest.FixtureRequest) -> str:
 
 def test_every_criterion_has_a_near_miss_and_hints(exercise_id: str) -> None:
     exercise = load_exercise(exercise_id)
-    missed = {miss.criterion for miss in near_misses(exercise_id)}
+    missed = {miss.criterion for miss in near_misses(exercise_id).near_miss}
     criteria = grading.criteria(exercise)
     assert missed == {each.id for each in criteria}
     hints = exercise.hints()
@@ -112,6 +132,7 @@ def test_untouched_gives_nothing(
 
 
 @pytest.mark.lab
+@pytest.mark.long
 def test_each_task_gives_its_points(
     exercise_id: str, learner: str, fresh_lab: Callable[[str], Lab]
 ) -> None:
@@ -131,55 +152,71 @@ def test_each_task_gives_its_points(
 
 @pytest.mark.lab
 def test_an_alternative_gives_all_points(
-    exercise_id: str, outer: docker.DockerClient, learner: str, tmp_path: Path,
-    fresh_lab: Callable[[str], Lab],
-) -> None:  # fmt: skip
+    exercise_id: str, learner: str, tmp_path: Path, fresh_lab: Callable[[str], Lab]
+) -> None:
     """Other names, other means, no notebook: what counts is what the hosts do."""
     script = (load_exercise(exercise_id).folder / "alternative.sh").read_text()
-    fresh_lab(exercise_id)
-    bash = shell(outer, exercise_id, learner, tmp_path)
-    done = bash(script)
-    assert done.returncode == 0, done.stdout + done.stderr
+    lab = fresh_lab(exercise_id)
+    run(shell(lab, own_files(lab, tmp_path)), script)
     report = checker.check(load_exercise(exercise_id), learner)
     assert report.passed, problems(report)
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize(("exercise_id", "miss", "whole"), ALL_NEAR_MISSES)
-def test_near_miss(
-    exercise_id: str, miss: NearMiss, whole: bool,
-    outer: docker.DockerClient, learner: str, tmp_path: Path,
+@pytest.mark.parametrize(("exercise_id", "misses", "whole"), ALL_NEAR_MISSES)
+def test_near_misses(
+    exercise_id: str, misses: list[NearMiss], whole: bool,
+    learner: str, tmp_path: Path, fresh_lab: Callable[[str], Lab],
 ) -> None:  # fmt: skip
-    exercise = load_exercise(exercise_id)
-    of_task = {each.id: each.task for each in grading.criteria(exercise)}
-    solution.solve(outer, exercise, learner, miss.after)
-    bash = shell(outer, exercise_id, learner, tmp_path)
-    done = bash(miss.do)
-    assert done.returncode == 0, done.stdout + done.stderr
-    wait_until(lambda: bash(miss.until).returncode == 0, 90, miss.until)
-    with suppress(TimeoutError):  # some mistakes never come to rest
-        swarm.settle(find(outer, exercise, learner), 60)
-    report = checker.check(exercise, learner, None if whole else of_task[miss.criterion])
+    lab = fresh_lab(exercise_id)
+    bash = shell(lab, own_files(lab, tmp_path))
+    tasks = iter(task.id for task in lab.exercise.tasks)
+    solved = ""
+    with solution.Solver(lab.exercise, learner) as solver:
+        for miss in misses:
+            while solved != miss.after:
+                solved = next(tasks)
+                solver.solve(solved)
+            make(miss, lab, bash)
+            assert_failed(miss, lab, whole)
+            if miss is not misses[-1]:  # the next one's look at its task shows that it is mended
+                run(shell(lab, solver.files), f"{near_misses(exercise_id).restore}\n{miss.undo}")
+                swarm.settle(lab)
 
-    order = [task.id for task in exercise.tasks]
+
+def make(miss: NearMiss, lab: Lab, bash: Bash) -> None:
+    run(bash, miss.do)
+    wait_until(lambda: bash(miss.until).returncode == 0, 120, miss.until)
+    if not miss.restless:
+        with suppress(TimeoutError):  # what is wrong may keep it from ever being calm
+            swarm.settle(lab, 60)
+
+
+def assert_failed(miss: NearMiss, lab: Lab, whole: bool) -> None:
+    """The miss's criterion fails, and no unrelated one up to its task."""
+    of_task = {each.id: each.task for each in grading.criteria(lab.exercise)}
+    task = None if whole else of_task[miss.criterion]
+    report = checker.check(lab.exercise, lab.name.learner, task)
+    said = f"{miss.mistake}:\n{problems(report)}"
+    order = [task.id for task in lab.exercise.tasks]
     by_id = {each.id: each for each in report.criteria}
     reached = order.index(of_task[miss.criterion])
     looked_at = {each.id for each in report.criteria if order.index(each.task) <= reached}
     may_fail = {miss.criterion, *miss.also}
     while more := {each.id for each in report.criteria if may_fail & {*each.needs}} - may_fail:
         may_fail |= more
-    assert by_id[miss.criterion].outcome == "failed", problems(report)
-    assert miss.found in by_id[miss.criterion].found
-    assert looked_at - passed(report) <= may_fail, problems(report)
+    assert by_id[miss.criterion].outcome == "failed", said
+    assert miss.found in by_id[miss.criterion].found, said
+    assert looked_at - passed(report) <= may_fail, said
 
 
-def shell(
-    outer: docker.DockerClient, exercise_id: str, learner: str, folder: Path
-) -> Callable[[str], "subprocess.CompletedProcess[str]"]:
-    """bash beside a copy of the exercise's files; `on HOST docker …` asks that host."""
-    lab = find(outer, load_exercise(exercise_id), learner)
-    files = folder / exercise_id
-    shutil.copytree(lab.exercise.folder, files)
+def own_files(lab: Lab, folder: Path) -> Path:
+    """A copy of the exercise's files, as learners get them."""
+    return Path(shutil.copytree(lab.exercise.folder, folder / lab.exercise.id))
+
+
+def shell(lab: Lab, files: Path) -> Bash:
+    """bash beside files; `on HOST docker …` asks that host."""
     hosts = {f"DOCKER_HOST_{host}": lab.address(host) for host in lab.hosts}
     variables = {**os.environ, **lab.environment(lab.hosts[0]), **swarm.modes(lab), **hosts}
 
@@ -190,6 +227,11 @@ def shell(
         )  # fmt: skip
 
     return bash
+
+
+def run(bash: Bash, script: str) -> None:
+    done = bash(script)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def passed(report: Report) -> set[str]:

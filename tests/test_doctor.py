@@ -156,7 +156,9 @@ def test_json_and_exit_code() -> None:
 
 
 def test_without_an_engine_it_says_so_in_one_line_and_starts_none(tmp_path: Path) -> None:
-    done = run(DOCKER_HOST="tcp://127.0.0.1:1", DOCKYARD_STATE=str(tmp_path))
+    done = run(
+        DOCKER_HOST="tcp://127.0.0.1:1", DOCKYARD_ENGINE_HOST="", DOCKYARD_STATE=str(tmp_path)
+    )
     assert done.returncode == 2
     broken = [line for line in done.stdout.splitlines() if line.startswith("✗")]
     assert len(broken) == 1
@@ -176,7 +178,7 @@ def test_a_user_without_rights_is_told_so(tmp_path: Path) -> None:
         # Modules are imported before rights are given up, for they may be root's alone.
         done = subprocess.run(
             [sys.executable, "-c", f"import dockyard.doctor; {script}"],
-            env={**OUTSIDE, "DOCKER_HOST": f"unix://{path}"},
+            env={**OUTSIDE, "DOCKER_HOST": f"unix://{path}", "DOCKYARD_ENGINE_HOST": ""},
             capture_output=True,
             text=True,
             check=True,
@@ -197,7 +199,7 @@ def test_stopped_in_the_middle_nothing_stays(
         # A test run in the background ignores Ctrl-C, and its children would, too.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    wait_until(lambda: all_names(outer, LEARNER) or process.poll() is not None, 30)
+    wait_until(lambda: all_names(outer, LEARNER) or process.poll() is not None, 120)
     process.send_signal(blow)
     assert process.wait() != 0
     if blow == signal.SIGKILL:  # then the next run clears up

@@ -50,7 +50,7 @@ class Collector:
         text = SOURCE.format(port=self.port) + conf.replace("DIR", str(self.folder))
         (self.folder / "fluent.conf").write_text(text)
         self._process = self.run("fluent.conf", **environment)
-        wait_until(lambda: "listening" in self.log, 20)
+        wait_until(lambda: "listening" in self.log, 60)
 
     def run(self, conf: str, **environment: str) -> "subprocess.Popen[str]":
         with (self.folder / "log").open("w") as log:
@@ -65,13 +65,13 @@ class Collector:
         if self._process is None:
             return 0
         self._process.send_signal(number)
-        status, self._process = self._process.wait(20), None
+        status, self._process = self._process.wait(60), None
         return status
 
     def send(self, *messages: Any) -> list[Any]:
         """Send messages over one connection; the answers to those that ask for one."""
         answers = []
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             for message in messages:
                 connection.sendall(pack(message))
                 option = message[-1]
@@ -86,7 +86,7 @@ class Collector:
     def wait_for(self, name: str, lines: int = 1) -> list[str]:
         """The lines of a file, as soon as there are so many."""
         path = self.folder / name
-        wait_until(lambda: path.is_file() and path.read_text().count("\n") >= lines, 20)
+        wait_until(lambda: path.is_file() and path.read_text().count("\n") >= lines, 60)
         return path.read_text().splitlines()
 
 
@@ -273,7 +273,7 @@ def test_a_file_buffer_outlives_its_process(collector: Collector) -> None:
     today = time.strftime("data.%Y%m%d.log", time.gmtime())
     collector.start(FILE)
     assert collector.wait_for(today)[0].endswith('{"n":1}')
-    wait_until(lambda: not buffer_files(collector), 10)
+    wait_until(lambda: not buffer_files(collector), 60)
 
 
 @pytest.mark.parametrize("setting", ["@type memory", "flush_at_shutdown true"])
@@ -328,7 +328,7 @@ def test_copy_and_stdout(collector: Collector) -> None:
 </match>
 """)
     collector.send(["a.b", event_time(AT, 1), {"n": 1}], ["b", AT, {}, {"chunk": "x"}])
-    wait_until(lambda: '2011-01-03 13:14:15.000000001 +0000 a.b: {"n":1}' in collector.log, 10)
+    wait_until(lambda: '2011-01-03 13:14:15.000000001 +0000 a.b: {"n":1}' in collector.log, 60)
     assert '[warn]: #0 no patterns matched tag="b"' in collector.log
 
 
@@ -396,7 +396,7 @@ REFUSED = {
 @pytest.mark.parametrize(("conf", "message"), REFUSED.items(), ids=range(len(REFUSED)))
 def test_what_it_does_not_know_ends_it(collector: Collector, conf: str, message: str) -> None:
     (collector.folder / "fluent.conf").write_text(conf.replace("|", "\n"))
-    assert collector.run("fluent.conf").wait(20) == 1
+    assert collector.run("fluent.conf").wait(60) == 1
     assert f"config error fluent.conf{message}" in collector.log
 
 

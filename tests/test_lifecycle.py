@@ -35,21 +35,9 @@ def dockyard(*arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def everything(outer: docker.DockerClient) -> dict[str, set[str]]:
-    """What the engine has that carries no lab's label."""
-    return {
-        "containers": {c.id for c in outer.containers.list(all=True, ignore_removed=True)
-                       if "dockyard.lab" not in c.labels},
-        "networks": {n.id for n in outer.networks.list()
-                     if "dockyard.lab" not in (n.attrs["Labels"] or {})},
-        "volumes": {v.name for v in outer.volumes.list()
-                    if "dockyard.lab" not in (v.attrs["Labels"] or {})},
-    }  # fmt: skip
-
-
 @pytest.fixture
-def strangers(outer: docker.DockerClient) -> Iterator[docker.DockerClient]:
-    """Things of other people, with names like ours."""
+def stranger(outer: docker.DockerClient) -> Iterator[str]:
+    """The name of somebody else's container, network and volume; it is like those of ours."""
     name = f"dockyard-{os.getpid()}-{ID}-stranger"
     network = outer.networks.create(name)
     volume = outer.volumes.create(name, labels={"dockyard": "no label of ours"})
@@ -57,7 +45,7 @@ def strangers(outer: docker.DockerClient) -> Iterator[docker.DockerClient]:
         "dockyard/debian:1", ["sleep", "600"], name=name, network=name, detach=True,
         labels={"dockyard.learner": "stranger"},
     )  # fmt: skip
-    yield outer
+    yield name
     container.remove(force=True)
     network.remove()
     volume.remove()
@@ -177,7 +165,7 @@ def test_who_fell_behind_is_brought_to_the_end_of_a_task(
 def test_a_reset_to_no_exercises_task_is_refused_before_anything_is_touched(learner: str) -> None:
     for arguments in (["--to", "no-task"], ["00_images", "--to", "no-task"]):
         process = dockyard("reset", *arguments, "--learner", learner)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
         assert process.returncode == 1
         assert len(errors.splitlines()) == 1
 
@@ -199,7 +187,7 @@ def test_interrupted_at_any_moment(
             os.killpg(process.pid, signal_number)
         process.communicate()
     process = dockyard(verb, ID, "--learner", learner)
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=240)
     assert process.returncode == 0, output + errors
     if verb != "down":
         assert all(
@@ -213,14 +201,17 @@ def test_interrupted_at_any_moment(
 
 
 def test_strangers_survive(
-    strangers: docker.DockerClient, learner: str, fresh_lab: Callable[[str], Lab]
+    stranger: str, outer: docker.DockerClient, learner: str, fresh_lab: Callable[[str], Lab]
 ) -> None:
-    before = everything(strangers)
+    """What else there is on the engine comes and goes with other tests."""
+    began = outer.containers.get(stranger).attrs["State"]["StartedAt"]
     lab = fresh_lab(ID)
-    lifecycle.reset(strangers, EXERCISE, learner)
-    lifecycle.down(strangers, lab.name)
-    after = everything(strangers)
-    assert all(before[kind] <= after[kind] for kind in before)
+    lifecycle.reset(outer, EXERCISE, learner)
+    lifecycle.down(outer, lab.name)
+    container = outer.containers.get(stranger)
+    assert (container.status, container.attrs["State"]["StartedAt"]) == ("running", began)
+    assert [each.name for each in outer.networks.list(names=[f"^{stranger}$"])] == [stranger]
+    assert outer.volumes.get(stranger).name == stranger
 
 
 def test_a_taken_port_is_named(outer: docker.DockerClient, fresh_lab: Callable[[str], Lab]) -> None:
@@ -254,7 +245,7 @@ def test_check_of_a_dead_host_is_an_error_that_names_it(
     lab = fresh_lab(ID)
     containers(outer, lab.name)["node2"].kill()
     process = dockyard("check", ID, "--learner", learner, "--json")
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 2
     report = json.loads(output)
     assert report["points"] is None
@@ -268,7 +259,7 @@ def test_hosts_killed_during_a_check_are_an_error(
     node1 = containers(outer, lab.name)["node1"]
     process = dockyard("check", ID, "--learner", learner, "--json")
     node1.kill()
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=240)
     assert process.returncode == 2, output + errors
     assert "node1" in output + errors
 

@@ -211,7 +211,7 @@ def test_look_sees_what_is_there(fresh_lab: Callable[[str], Lab]) -> None:
     assert look(lab) == Scene([Host(host) for host in lab.hosts])
     form_swarm(lab.client("node1"), lab.client("node2"))
     subnet = run_containers(lab.client("node3"))
-    wait_until(lambda: look(lab).services == [Service("app_redis", 1, 1)], 60, "the service")
+    wait_until(lambda: look(lab).services == [Service("app_redis", 1, 1)], 120, "the service")
 
     scene = look(lab)
     assert [host.role for host in scene.hosts] == ["manager, leader", "worker", ""]
@@ -253,7 +253,7 @@ def test_look_sees_who_is_drained_and_who_is_gone(
     node2 = next(each for each in nodes if each.attrs["Description"]["Hostname"] == "node2")
     node2.update({"Role": "worker", "Availability": "drain"})
     wait_until(
-        lambda: look(lab).hosts[1].standing == "drained", 30, "node2 to be ready, and drained"
+        lambda: look(lab).hosts[1].standing == "drained", 120, "node2 to be ready, and drained"
     )
     containers(outer, lab.name)["node3"].kill()
     assert look(lab).hosts[2] == Host("node3", answers=False)

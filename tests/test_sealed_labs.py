@@ -61,4 +61,4 @@ def test_tampering_shows(outer: docker.DockerClient, sealed: Lab, command: str, 
     before = tampering.look(outer, sealed)
     assert tampering.signs(outer, sealed, before) == []
     containers(outer, sealed.name)["node1"].exec_run(["sh", "-c", command])
-    wait_until(lambda: sign in tampering.signs(outer, sealed, before), 10)
+    wait_until(lambda: sign in tampering.signs(outer, sealed, before), 60)

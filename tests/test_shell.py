@@ -113,7 +113,7 @@ def test_the_status_is_right_however_output_is_cut(shell: Shell) -> None:
 
 @pytest.mark.parametrize("command", ["echo 'open", "echo )", "if", "((", "no-such-program"])
 def test_a_broken_command_fails_by_itself(shell: Shell, command: str) -> None:
-    done = shell.run(command, timeout=5)
+    done = shell.run(command, timeout=60)
     assert done.status in (2, 127)
     assert done.stderr
     assert shell.run("echo on").stdout == b"on\n"
@@ -123,7 +123,7 @@ def test_a_timeout_kills_the_command_and_all_that_it_started(on_host: Shell) -> 
     here = on_host.run("echo $$").stdout
     with pytest.raises(TimeoutError, match=r"sleep 98765.* on node1 took over 0\.5 s"):
         on_host.run("timeout 98765 sleep 98765 & (sh -c 'sleep 98765; true'); true", timeout=0.5)
-    wait_until(lambda: on_host.run("pgrep -f 'sleep 9876[5]'").status == 1, 5)
+    wait_until(lambda: on_host.run("pgrep -f 'sleep 9876[5]'").status == 1, 60)
     assert on_host.run("echo $$").stdout != here
 
 
@@ -131,19 +131,19 @@ def test_in_a_container_too(in_container: Shell) -> None:
     with pytest.raises(TimeoutError):
         in_container.run("sleep 98765; true", timeout=0.5)
     sleepers = "cat /proc/[0-9]*/cmdline | tr '\\000' ' ' | grep -c 'sleep 9876[5]'"
-    wait_until(lambda: in_container.run(sleepers).stdout == b"0\n", 5)
+    wait_until(lambda: in_container.run(sleepers).stdout == b"0\n", 60)
 
 
 def test_endless_output_is_cut_off_and_named(on_host: Shell) -> None:
     with pytest.raises(LabError, match='"node1": a command printed more than 64 MB'):
         on_host.run("cat /dev/zero")
-    wait_until(lambda: on_host.run("pgrep -x cat").status == 1, 5)
+    wait_until(lambda: on_host.run("pgrep -x cat").status == 1, 60)
 
 
 def test_a_closed_shell_leaves_no_process(on_host: Shell) -> None:
     pid = on_host.run("echo $$").stdout.decode().strip()
     on_host.close()
-    wait_until(lambda: on_host.run(f"[ ! -e /proc/{pid} ]").status == 0, 5)
+    wait_until(lambda: on_host.run(f"[ ! -e /proc/{pid} ]").status == 0, 60)
 
 
 def test_a_dead_container_is_named(doomed: Shell, lab: Lab) -> None:

@@ -224,9 +224,9 @@ def test_a_lab_is_recorded_also_before_and_without_anybody_listening(
 
     watcher = Watcher(Engine(outer), lab)
     watcher.start()
-    wait_until(lambda: "node1: container before ended (1)" in told(), 20)
+    wait_until(lambda: "node1: container before ended (1)" in told(), 60)
     run(DEBIAN, ["true"], name="after", detach=True)
-    wait_until(lambda: "node1: container after ended (0)" in told(), 20)
+    wait_until(lambda: "node1: container after ended (0)" in told(), 60)
     watcher.stop()
     path.unlink()
 

@@ -24,7 +24,7 @@ def late_look(monkeypatch: pytest.MonkeyPatch) -> None:
         child = [each for each in psutil.Process().children() if "sh" in each.name()]
         if timeout and not late:
             late.append(True)
-            wait_until(lambda: all(each.status() == "zombie" for each in child), 10)
+            wait_until(lambda: all(each.status() == "zombie" for each in child), 60)
             return [], [], []
         return real(reads, writes, errors, timeout) if late else ([], [], [])
 
@@ -59,6 +59,6 @@ def test_a_command_can_still_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> 
     child = pexpect.spawn("sleep", ["600"])
     assert child.isalive()
     os.kill(child.pid, signal.SIGINT)
-    assert child.expect([pexpect.TIMEOUT, pexpect.EOF], 10) == 1
+    assert child.expect([pexpect.TIMEOUT, pexpect.EOF], 60) == 1
     child.close()
     assert not child.isalive()

@@ -121,8 +121,7 @@ def prepare(engine: docker.DockerClient, exercise: Exercise, say: Say = quiet) -
     Raises:
         ImageError, LabError: no place can be made.
     """
-    for name in (gate.IMAGE, sandbox.IMAGE):
-        images.ensure(engine, name, say)
+    images.ensure_all(engine, [gate.IMAGE, sandbox.IMAGE], say)
     lifecycle.prepare(engine, exercise, say)
 
 

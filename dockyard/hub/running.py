@@ -74,8 +74,7 @@ def _prepare(engine: docker.DockerClient, say: Say) -> str:
     if left := places.remove_places(engine):
         say(f"Removed {counted(left, 'place')} of an earlier hub; homes stay")
     wanted = [name for each in map(load_exercise, exercise_ids()) for name in each.lab.images]
-    for name in dict.fromkeys(["host", places.IMAGE, *wanted]):
-        images.ensure(engine, name, say)
+    images.ensure_all(engine, dict.fromkeys(["host", places.IMAGE, *wanted]), say)
     say("Making the learners' kit")
     return places.ensure_kit(engine)
 

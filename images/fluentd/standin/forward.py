@@ -28,8 +28,6 @@ class Forward:
         section.done()
 
     async def run(self, emit: Emit) -> None:
-        log("info", f'#0 listening port port={self._port} bind="{self._bind}"')
-
         async def serve(reader: StreamReader, writer: StreamWriter) -> None:
             try:
                 await self._serve(reader, writer, emit)
@@ -41,6 +39,7 @@ class Forward:
                 writer.close()
 
         server = await asyncio.start_server(serve, self._bind, self._port)
+        log("info", f'#0 listening port port={self._port} bind="{self._bind}"')  # not sooner
         try:
             await asyncio.Event().wait()
         finally:

@@ -1,0 +1,16 @@
+"""One at a time: processes and threads of one installation that would get in each other's way."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
+
+from dockyard import settings
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Wait until nobody else does what *name* stands for; a lock ends with its process."""
+    settings.state_dir().mkdir(parents=True, exist_ok=True)
+    with (settings.state_dir() / f"{name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield
