@@ -91,11 +91,11 @@ def _print_json(value: Any) -> None:
 @json_option
 def doctor_(learners: int | None, as_json: bool) -> None:
     """Check this machine: what was found, what it means, how to mend it."""
-    from dockyard import doctor
+    from dockyard.doctor import diagnosis
 
-    findings = doctor.diagnose(say, learners or 0)
-    click.echo(doctor.to_json(findings) if as_json else doctor.to_text(findings))
-    sys.exit(0 if doctor.is_fit(findings) else 2)
+    findings = diagnosis.diagnose(say, learners or 0)
+    click.echo(diagnosis.to_json(findings) if as_json else diagnosis.to_text(findings))
+    sys.exit(0 if diagnosis.is_fit(findings) else 2)
 
 
 @main.command("images")
@@ -464,7 +464,8 @@ def grade_(
 @main.command("lab", hidden=True)
 def lab_() -> None:
     """Make all that a learner needs, and open JupyterLab (`make lab`)."""
-    from dockyard import doctor, jupyter, release
+    from dockyard import jupyter, release
+    from dockyard.doctor import diagnosis
 
     engine = engines.connect(say)
     wanted = [name for each in map(load_exercise, exercise_ids()) for name in each.lab.images]
@@ -472,7 +473,7 @@ def lab_() -> None:
         images.ensure(engine, name, say)
     for path in release.ensure_work_copy():
         say(f"Added {path.relative_to(course_dir())}")
-    if amiss := doctor.amiss(say):
+    if amiss := diagnosis.amiss(say):
         click.echo(amiss, err=True)
     sys.exit(jupyter.run(say))
 

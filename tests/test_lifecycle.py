@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import docker
@@ -33,34 +33,6 @@ def dockyard(*arguments: str) -> "subprocess.Popen[str]":
         text=True,
         start_new_session=True,
     )
-
-
-def everything(outer: docker.DockerClient) -> dict[str, set[str]]:
-    """What the engine has that carries no lab's label."""
-    return {
-        "containers": {c.id for c in outer.containers.list(all=True, ignore_removed=True)
-                       if "dockyard.lab" not in c.labels},
-        "networks": {n.id for n in outer.networks.list()
-                     if "dockyard.lab" not in (n.attrs["Labels"] or {})},
-        "volumes": {v.name for v in outer.volumes.list()
-                    if "dockyard.lab" not in (v.attrs["Labels"] or {})},
-    }  # fmt: skip
-
-
-@pytest.fixture
-def strangers(outer: docker.DockerClient) -> Iterator[docker.DockerClient]:
-    """Things of other people, with names like ours."""
-    name = f"dockyard-{os.getpid()}-{ID}-stranger"
-    network = outer.networks.create(name)
-    volume = outer.volumes.create(name, labels={"dockyard": "no label of ours"})
-    container = outer.containers.run(
-        "dockyard/debian:1", ["sleep", "600"], name=name, network=name, detach=True,
-        labels={"dockyard.learner": "stranger"},
-    )  # fmt: skip
-    yield outer
-    container.remove(force=True)
-    network.remove()
-    volume.remove()
 
 
 def test_up_twice_is_one_lab(outer: docker.DockerClient, fresh_lab: Callable[[str], Lab]) -> None:
@@ -210,17 +182,6 @@ def test_interrupted_at_any_moment(
     assert outer.containers.list(all=True, filters=filters) == []
     assert outer.networks.list(filters=filters) == []
     assert outer.volumes.list(filters=filters) == []
-
-
-def test_strangers_survive(
-    strangers: docker.DockerClient, learner: str, fresh_lab: Callable[[str], Lab]
-) -> None:
-    before = everything(strangers)
-    lab = fresh_lab(ID)
-    lifecycle.reset(strangers, EXERCISE, learner)
-    lifecycle.down(strangers, lab.name)
-    after = everything(strangers)
-    assert all(before[kind] <= after[kind] for kind in before)
 
 
 def test_a_taken_port_is_named(outer: docker.DockerClient, fresh_lab: Callable[[str], Lab]) -> None:
