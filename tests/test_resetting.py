@@ -2,9 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -12,7 +15,7 @@ import pytest
 from docker.errors import NotFound
 from toy_course import RUN, RUN_WEB, TOY_TOML, make_toy_course, toy
 
-from dockyard import checker, engine, lifecycle, seed, settings
+from dockyard import checker, embedded, engine, lifecycle, seed, settings
 from dockyard.course import Exercise, load_exercise
 from dockyard.errors import LabError, UnknownName
 from dockyard.lab import LabName, all_names, containers, find
@@ -20,6 +23,7 @@ from dockyard.lab import LabName, all_names, containers, find
 pytestmark = pytest.mark.lab
 
 ID = "00_toy"
+MakeStrangers = Callable[[docker.DockerClient], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -196,30 +200,33 @@ def test_no_more_labs_than_one_may_have(
 
 
 @pytest.fixture
-def strangers(outer: docker.DockerClient, room: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """Things of other people, named just as ours, with labels that are not; as they were."""
-    assert room
-    prefix = LabName(ID, "ada").prefix
-    name = f"{prefix}-node2"
-    network = outer.networks.create(f"{prefix}-x", labels={"dockyard": "no label of ours"})
-    volume = outer.volumes.create(f"dockyard-{settings.site()}-seed-0123456789ab")
-    tag = f"{os.getpid()}-other"
-    image = outer.images.get("dockyard/debian:1")
-    image.tag("dockyard/host", tag)
-    container = outer.containers.run(
-        f"dockyard/host:{tag}", ["-c", "sleep 600"], entrypoint="sh", name=name,
+def strangers_on() -> Iterator[MakeStrangers]:
+    """Makes things of other people, named just as ours, with labels that are not; as they were."""
+    with ExitStack() as later:
+        yield lambda client: _make_strangers(client, later)
+
+
+def _make_strangers(client: docker.DockerClient, later: ExitStack) -> dict[str, Any]:
+    prefix, tag = LabName(ID, "ada").prefix, f"{os.getpid()}-other"
+    client.images.get("dockyard/host:1").tag("dockyard/host", tag)
+    later.callback(client.images.remove, f"dockyard/host:{tag}")
+    volume = client.volumes.create(f"dockyard-{settings.site()}-seed-0123456789ab")
+    later.callback(volume.remove)
+    network = client.networks.create(f"{prefix}-x", labels={"dockyard": "no label of ours"})
+    later.callback(network.remove)
+    container = client.containers.run(
+        f"dockyard/host:{tag}", ["-c", "sleep 600"], entrypoint="sh", name=f"{prefix}-node2",
         network=network.name, volumes=[f"{volume.name}:/kept"], detach=True,
         labels={"dockyard.learner": "ada", "dockyard.exercise": ID},
     )  # fmt: skip
+    later.callback(container.remove, force=True)
     container.exec_run(["sh", "-c", "echo mine > /kept/file"])
-    yield look(outer, container.id, network.id, volume.name, tag)
-    container.remove(force=True)
-    network.remove()
-    volume.remove()
-    outer.images.remove(f"dockyard/host:{tag}")
+    return look(client, container.id, network.id, volume.name, tag)
 
 
-def look(outer: docker.DockerClient, container: Any, network: Any, volume: Any, tag: str) -> Any:
+def look(
+    outer: docker.DockerClient, container: Any, network: Any, volume: Any, tag: str
+) -> dict[str, Any]:
     """All that the engine says of them."""
     usage = outer.df()
     return {
@@ -241,8 +248,12 @@ def look(outer: docker.DockerClient, container: Any, network: Any, volume: Any, 
      "reset 00_toy --all", "reset --all", "engine remove"],
 )  # fmt: skip
 def test_strangers_survive(
-    outer: docker.DockerClient, exercise: Exercise, strangers: dict[str, Any], command: str
+    outer: docker.DockerClient,
+    exercise: Exercise,
+    strangers_on: MakeStrangers,
+    command: str,
 ) -> None:
+    strangers = strangers_on(outer)
     lab = lifecycle.up(outer, exercise, "ada")
     before = ids(outer, lab.name)
     done = dockyard(*command.split())
@@ -255,3 +266,51 @@ def test_strangers_survive(
         lifecycle.down(outer, name)
     with pytest.raises(NotFound):
         outer.networks.get(lab.name.prefix)
+
+
+@pytest.fixture
+def private_engine(
+    outer: docker.DockerClient, room: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[docker.DockerClient]:
+    """One on which nobody else is at work, with the images of the room's labs."""
+    if os.geteuid() != 0 or not shutil.which("dockerd"):
+        pytest.skip("runs a private dockerd: takes root and docker.io")
+    with room.context() as patch:
+        patch.setenv("DOCKYARD_ENGINE_HOST", "embedded")
+        patch.setenv("DOCKYARD_STATE", str(tmp_path / "state"))
+        try:
+            client = engine.connect()
+            images = [outer.images.get(f"dockyard/{name}:1") for name in ("host", "debian")]
+            seed.load(client, seed.export(outer, images))
+            yield client
+        finally:
+            embedded.remove()
+
+
+def usage(engine: docker.DockerClient) -> dict[str, Any]:
+    """`docker ps -a`, `network ls` and `system df -v`, but for seeds, which stay for the next."""
+    used = engine.df()
+    labels = {"volumes": [each for each in used["Volumes"] or []
+                          if seed.SEED_LABEL not in (each["Labels"] or {})]}  # fmt: skip
+    listed = [{**each, "Status": ""} for each in engine.api.containers(all=True)]
+    networks = sorted(each.id for each in engine.networks.list())
+    images = sorted(used["Images"], key=lambda each: each["Id"])
+    return {**labels, "ps": listed, "networks": networks, "images": images,
+            "layers": used["LayersSize"]}  # fmt: skip
+
+
+def test_an_engine_is_left_as_it_was(
+    private_engine: docker.DockerClient,
+    strangers_on: MakeStrangers,
+) -> None:
+    """To the byte, after a room has come, was reset, and has gone."""
+    strangers_on(private_engine)
+    exercise = load_exercise(ID)
+    before = usage(private_engine)
+    for learner in ("ada", "bob", "cy"):
+        lifecycle.up(private_engine, exercise, learner)
+    assert len(usage(private_engine)["ps"]) == len(before["ps"]) + 3
+    for command in (["reset", ID, "--all"], ["down", ID, "--learner", "cy"], ["reset", "--all"]):
+        done = dockyard(*command)
+        assert done.returncode == 0, done.stderr
+    assert usage(private_engine) == before
