@@ -12,6 +12,8 @@ from ipaddress import IPv4Network, ip_interface, ip_network
 from dockyard.errors import EngineError
 from dockyard.settings import site
 
+LINK_LOCAL = "169.254.0.0/16"
+
 
 def name() -> str:
     """The bridge of this checkout; 15 characters is the kernel's limit."""
@@ -78,6 +80,9 @@ def _make_bridge() -> IPv4Network:
 def _ensure_rules(ours: IPv4Network) -> None:
     """Networks of ours do not reach each other; they reach out, and only answers come back.
 
+    Out, but not to link-local addresses: at 169.254.169.254 a cloud tells whoever asks the keys
+    of the machine. Its name server may be there, too, so questions for names pass.
+
     Inside, nobody's address is changed: a rule that an engine of old left behind would do that to
     VXLAN, which then drops the packets.
     """
@@ -86,6 +91,9 @@ def _ensure_rules(ours: IPv4Network) -> None:
 :{_chain()} - [0:0]
 -A {_chain()} -s {ours} -d {ours} -m physdev --physdev-is-bridged -j ACCEPT
 -A {_chain()} -s {ours} -d {ours} -j DROP
+-A {_chain()} -s {ours} -d {LINK_LOCAL} -p udp --dport 53 -j ACCEPT
+-A {_chain()} -s {ours} -d {LINK_LOCAL} -p tcp --dport 53 -j ACCEPT
+-A {_chain()} -s {ours} -d {LINK_LOCAL} -j DROP
 -A {_chain()} -s {ours} -j ACCEPT
 -A {_chain()} -d {ours} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A {_chain()} -d {ours} -j DROP

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 import docker
+from click.core import ParameterSource
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
@@ -24,13 +25,14 @@ from dockyard import (
     lifecycle,
     progress,
     report,
+    resetting,
     seed,
     swarm,
 )
 from dockyard import engine as engines
 from dockyard import keeper as keepers
 from dockyard.course import Exercise, exercise_ids, load_exercise
-from dockyard.errors import DockyardError, UnknownName, reason
+from dockyard.errors import DockyardError, LabError, UnknownName, reason
 from dockyard.liveline import LiveLine
 from dockyard.plural import counted
 from dockyard.recipes import all_recipes, recipe
@@ -89,11 +91,11 @@ def _print_json(value: Any) -> None:
 @json_option
 def doctor_(learners: int | None, as_json: bool) -> None:
     """Check this machine: what was found, what it means, how to mend it."""
-    from dockyard import doctor
+    from dockyard.doctor import diagnosis
 
-    findings = doctor.diagnose(say, learners or 0)
-    click.echo(doctor.to_json(findings) if as_json else doctor.to_text(findings))
-    sys.exit(0 if doctor.is_fit(findings) else 2)
+    findings = diagnosis.diagnose(say, learners or 0)
+    click.echo(diagnosis.to_json(findings) if as_json else diagnosis.to_text(findings))
+    sys.exit(0 if diagnosis.is_fit(findings) else 2)
 
 
 @main.command("images")
@@ -245,12 +247,14 @@ def solve(exercise: Exercise, task: str | None, learner: str) -> None:
 
 @main.command()
 @exercise_argument(required=False)
-@click.option("--all", "everyone", is_flag=True, help="Remove every learner's labs.")
+@click.option("--all", "everyone", is_flag=True, help="Every learner's labs, or those of ID.")
 @click.option("--to", "task", metavar="TASK", help="Then solve up to the end of this task.")
 @click.option("--files", is_flag=True, help="New files in work/, too; yours are put aside.")
 @learner_option
 @json_option
+@click.pass_context
 def reset(
+    ctx: click.Context,
     exercise: Exercise | None,
     everyone: bool,
     task: str | None,
@@ -258,35 +262,51 @@ def reset(
     learner: str,
     as_json: bool,
 ) -> None:
-    """Back to the start: one exercise, all of a learner's, or (--all) everyone's labs removed."""
+    """Back to the start: one exercise, or all of a learner's.
+
+    With --all, everyone's labs are removed; with ID and --all, everyone's labs of ID are new.
+    """
+    if everyone and ctx.get_parameter_source("learner") is ParameterSource.COMMANDLINE:
+        raise UnknownName("--all means everyone, --learner one of them: give only one of the two.")
+    if everyone and files:
+        raise UnknownName("--files goes without --all: files in work/ are each learner's own.")
     if exercise is None and (task or files):
         raise UnknownName(f"Name an exercise with --to and --files: {', '.join(exercise_ids())}.")
     if exercise and task:
         exercise.task(task)
-    engine = engines.connect(say)
     began = time.monotonic()
-    went = []
-    if exercise is not None:
-        went.append(lifecycle.reset(engine, exercise, learner, say)[1])
-    elif everyone:
-        went = lab.side_by_side(lambda name: lifecycle.down(engine, name), lab.all_names(engine))
-    else:
-        for name in lab.all_names(engine, learner):
-            went.append(lifecycle.reset(engine, load_exercise(name.exercise), learner, say)[1])
+    done = _reset(exercise, everyone, task, learner, as_json)
     if exercise and files:
         _new_files(exercise)
-    if exercise and task:
-        from dockyard import solution
-
-        solution.solve(engine, exercise, learner, task, say)
-        say(f'The lab is as it is after "{task}"')
-    if as_json:
-        _print_json([vars(each) for each in went])
-        return
-    for each in went:
-        click.echo(f"Removed {each}.")
     took = f"It took {time.monotonic() - began:.1f} s."
-    click.echo(f"Nothing else was touched. {took}" if went else "Already clean.")
+    if as_json:
+        _print_json([each.row() for each in done])
+    else:
+        click.echo(f"Nothing else was touched. {took}" if done else "Already clean.")
+    if failed := [f'"{each.lab.label}"' for each in done if each.error]:
+        of = counted(len(done), "lab")
+        raise LabError(f"{len(failed)} of {of} not reset: {', '.join(failed)}. Why, stands above.")
+
+
+def _reset(
+    exercise: Exercise | None, everyone: bool, task: str | None, learner: str, as_json: bool
+) -> list[resetting.Outcome]:
+    """What became of each lab, told as it happens; one that fails does not stop the others."""
+    if not everyone:
+        coming = resetting.mine(keepers.find(say), learner, exercise, task, say)
+    elif exercise:
+        coming = resetting.room(engines.connect(say), exercise, task, say)
+    else:
+        coming = resetting.clear(engines.connect(say))
+    done = []
+    for each in coming:
+        if each.error and exercise and not everyone:
+            raise each.error
+        done.append(each)
+        click.echo(str(each), err=as_json or bool(each.error))
+        if task and not each.error:
+            say(f'The lab is as it is after "{task}"')
+    return done
 
 
 def _new_files(exercise: Exercise) -> None:
@@ -478,14 +498,15 @@ def grade_(
 @main.command("lab", hidden=True)
 def lab_() -> None:
     """Make all that a learner needs, and open JupyterLab (`make lab`)."""
-    from dockyard import doctor, jupyter, release
+    from dockyard import jupyter, release
+    from dockyard.doctor import diagnosis
 
     engine = engines.connect(say)
     wanted = [name for each in map(load_exercise, exercise_ids()) for name in each.lab.images]
     images.ensure_all(engine, dict.fromkeys(["host", *wanted]), say)
     for path in release.ensure_work_copy():
         say(f"Added {path.relative_to(course_dir())}")
-    if amiss := doctor.amiss(say):
+    if amiss := diagnosis.amiss(say):
         click.echo(amiss, err=True)
     sys.exit(jupyter.run(say))
 

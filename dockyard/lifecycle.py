@@ -12,7 +12,7 @@ from docker.models.containers import Container
 from docker.models.images import Image
 from docker.models.networks import Network
 
-from dockyard import certificates, gate, hosts, images, room, seed
+from dockyard import certificates, gate, hosts, images, room, seed, settings
 from dockyard.alone import alone
 from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError
@@ -22,6 +22,7 @@ from dockyard.lab import (
     PORTS_LABEL,
     Lab,
     LabName,
+    all_names,
     containers,
     free_ports,
     is_port_taken,
@@ -77,7 +78,8 @@ def up(
         sealed: for work that nobody trusts: nothing leads out of it (gate.py).
 
     Raises:
-        LabError: a host does not come up, the message names it; or there is no room for it.
+        LabError: a host does not come up, the message names it; or there is no room for it, or
+            its learner has as many labs as one may have.
     """
     name = LabName(exercise.id, learner)
     info, there = engine.info(), containers(engine, name)
@@ -85,8 +87,8 @@ def up(
     if missing and not sealed:  # grading watches the memory itself (classroom/places.py)
         room.refuse_if_full(info, len(missing))
     host_image, contents, shared = prepare(engine, exercise, say)
-    certificates.ensure(name.keys, exercise.lab.hosts)
     network = _ensure_network(engine, exercise, name, sealed)
+    certificates.ensure(name.keys, exercise.lab.hosts)
     lab = Lab(engine, exercise, name, network.attrs["Labels"][PORTS_LABEL])
     if sealed:
         gate.ensure(engine, lab, network)
@@ -156,6 +158,8 @@ def _ensure_network(
     inside = [hosts.API_PORT, *exercise.lab.ports]
     # The network's label takes the ports; until it is there, nobody else may choose.
     with alone("ports"):
+        if not sealed:
+            _refuse_one_too_many(engine, name)
         local = iter(free_ports(len(inside) * len(exercise.lab.hosts), _taken_ports(engine)))
         ports = {host: {port: next(local) for port in inside} for host in exercise.lab.hosts}
         labels = {**name.labels(), PORTS_LABEL: json.dumps(ports)}
@@ -173,6 +177,17 @@ def _put_places_out(engine: docker.DockerClient, network: Network) -> None:
         with contextlib.suppress(NotFound):
             if PLACE_LABEL in engine.containers.get(id_).labels:
                 network.disconnect(id_, force=True)
+
+
+def _refuse_one_too_many(engine: docker.DockerClient, name: LabName) -> None:
+    most, learner = settings.labs_each(), name.learner
+    there = [each.exercise for each in all_names(engine, learner) if each != name]
+    if most and len(there) >= most:
+        whose = "" if learner == settings.default_learner() else f" --learner {learner}"
+        raise LabError(
+            f'"{learner}" has {counted(len(there), "lab")} ({", ".join(there)}), and may have '
+            f"{most} at once (DOCKYARD_LABS_EACH). `dockyard down {there[0]}{whose}` ends one."
+        )
 
 
 def _taken_ports(engine: docker.DockerClient) -> set[int]:

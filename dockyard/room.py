@@ -4,10 +4,10 @@ from typing import Any
 
 import psutil
 
-from dockyard import machine
 from dockyard.course import Exercise, exercise_ids, load_exercise
+from dockyard.doctor import machine
+from dockyard.doctor.finding import GB, Finding
 from dockyard.errors import LabError
-from dockyard.machine import GB, Finding
 from dockyard.plural import counted
 
 #: Bytes that a lab's host takes with 02_clustering solved, as `python -m bench rooms` has found

@@ -8,6 +8,7 @@
 | DOCKYARD_IMAGE_<NAME>   | an image to use in place of ours, e.g. DOCKYARD_IMAGE_VOTE    |
 | DOCKYARD_IMAGES_BY      | how images get into hosts: "seed" (default) or "load"         |
 | DOCKYARD_HOST_RUNTIME   | a hardened runtime for lab hosts, e.g. "sysbox-runc"          |
+| DOCKYARD_LABS_EACH      | how many labs one learner may have at once; no limit if unset |
 | DOCKYARD_PATIENCE       | how many times longer to wait for everything; 1 by default    |
 | DOCKYARD_DESK           | set in a hub's places: where the desk answers that keeps labs |
 """
@@ -17,6 +18,8 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+from dockyard.errors import UnknownName
 
 #: Set while a submission is graded: then the grader looks, from outside, and not its kernel.
 GRADING = "DOCKYARD_GRADING"
@@ -62,6 +65,18 @@ def host_runtime() -> str | None:
 def desk() -> str | None:
     """Where a hub's desk answers, in a place of the hub: it keeps the labs then."""
     return os.environ.get("DOCKYARD_DESK") or None
+
+
+def labs_each() -> int:
+    """How many labs one learner may have at once; 0 where nobody has set a limit.
+
+    Raises:
+        UnknownName: what is set is no such number.
+    """
+    told = os.environ.get("DOCKYARD_LABS_EACH") or "0"
+    if not told.isdecimal():
+        raise UnknownName(f'DOCKYARD_LABS_EACH is "{told}". Set it to a number of labs, such as 2.')
+    return int(told)
 
 
 def patience() -> float:

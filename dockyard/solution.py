@@ -18,6 +18,7 @@ import docker
 from dockyard import lifecycle
 from dockyard.course import Exercise, load_exercise
 from dockyard.errors import LabError, UnknownName
+from dockyard.lifecycle import Removed
 from dockyard.settings import Say, quiet
 
 
@@ -27,10 +28,13 @@ def solve(
     learner: str,
     to: str | None = None,
     say: Say = quiet,
-) -> None:
+) -> Removed:
     """Bring a lab to the state after task *to*, or after the last one, from a fresh start.
 
     The learner's files stay as they are.
+
+    Returns:
+        what of the lab before had to go.
 
     Raises:
         UnknownName: the exercise has no such task.
@@ -38,11 +42,12 @@ def solve(
     """
     last = exercise.task(to) if to else exercise.tasks[-1]
     cells(exercise)  # before the learner's lab is thrown away
-    lifecycle.reset(engine, exercise, learner, say)
+    _, went = lifecycle.reset(engine, exercise, learner, say)
     with Solver(exercise, learner) as solver:
         for task in exercise.tasks[: exercise.tasks.index(last) + 1]:
             say(f"Solving: {task.title}")
             solver.solve(task.id)
+    return went
 
 
 class Solver:

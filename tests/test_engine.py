@@ -1,20 +1,23 @@
 """Which engine is used, and the one that Dockyard runs itself."""
 
+import ctypes
 import hashlib
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
 import psutil
 import pytest
 
-from dockyard import bridge, embedded, engine, images, settings
+from dockyard import bridge, embedded, engine, images, seed, settings
 from dockyard.errors import EngineError
 from dockyard.waiting import wait_until
 
@@ -154,6 +157,84 @@ def test_labs_networks_do_not_reach_each_other(outer: docker.DockerClient) -> No
         server.remove(force=True)
         near.remove()
         far.remove()
+
+
+METADATA = "169.254.169.254"
+
+
+def leave_the_machines_network() -> None:
+    """Give this thread, and what it starts, a network of its own: no route of ours is at risk."""
+    new_network = 0x40000000  # CLONE_NEWNET; Python has os.unshare from 3.12 on
+    if ctypes.CDLL(None, use_errno=True).unshare(new_network):
+        raise OSError(ctypes.get_errno(), "no network of its own")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+@contextmanager
+def metadata_server() -> Iterator[None]:
+    """A neighbour of this thread's network, as in a cloud: it answers on two ports."""
+    space = f"metadata-{os.getpid()}"
+    inside = ["ip", "netns", "exec", space]
+    subprocess.run(["ip", "netns", "add", space], check=True)
+    servers = []
+    try:
+        for command in (
+            f"ip link add near type veth peer name far netns {space}",
+            "ip addr add 198.51.100.1/30 dev near",
+            "ip link set near up",
+            f"ip -n {space} addr add 198.51.100.2/30 dev far",
+            f"ip -n {space} addr add {METADATA}/32 dev lo",
+            f"ip -n {space} link set lo up",
+            f"ip -n {space} link set far up",
+            f"ip route add {METADATA}/32 via 198.51.100.2",
+        ):
+            subprocess.run(command.split(), check=True)
+        for port in ("80", "53"):
+            serve = [sys.executable, "-m", "http.server", "--bind", METADATA, port]
+            servers.append(subprocess.Popen([*inside, *serve], stderr=subprocess.DEVNULL))
+        yield
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait()
+        subprocess.run(["ip", "netns", "delete", space], check=True)
+
+
+def knock(port: int) -> list[str]:
+    return ["timeout", "5", "bash", "-c", f"2>/dev/null </dev/tcp/{METADATA}/{port}"]
+
+
+def metadata_is_stopped_by_our_rule_only(image: Iterator[bytes]) -> None:
+    mine = engine.connect()
+    seed.load(mine, image)
+    with metadata_server():
+        for port in (80, 53):
+            wait_until(lambda port=port: subprocess.run(knock(port)).returncode == 0, 30)
+        for name in (mine.networks.create("of-a-lab").name, "bridge"):
+            lab = mine.containers.run(
+                "dockyard/debian:1", ["sleep", "600"], network=name, detach=True
+            )
+            assert lab.exec_run(knock(80)).exit_code != 0
+            assert lab.exec_run(knock(53)).exit_code == 0  # a cloud's name server may be there
+            rule = f"DOCKYARD-{settings.site()} -s {bridge._addresses()} -d 169.254.0.0/16 -j DROP"
+            subprocess.run(["iptables", "--wait", "-D", *rule.split()], check=True)
+            assert lab.exec_run(knock(80)).exit_code == 0
+            bridge.ensure()
+            lab.remove(force=True)  # an engine that ends would wait for it
+
+
+@pytest.mark.lab
+@needs_root
+def test_a_clouds_metadata_is_out_of_reach(
+    outer: docker.DockerClient, clean: pytest.MonkeyPatch
+) -> None:
+    clean.setenv("DOCKYARD_ENGINE_HOST", "embedded")
+    image = seed.export(outer, [outer.images.get("dockyard/debian:1")])
+    with ThreadPoolExecutor(1, initializer=leave_the_machines_network) as elsewhere:
+        try:
+            elsewhere.submit(metadata_is_stopped_by_our_rule_only, image).result()
+        finally:
+            elsewhere.submit(embedded.remove).result()
 
 
 @pytest.mark.lab

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import docker
@@ -33,22 +33,6 @@ def dockyard(*arguments: str) -> "subprocess.Popen[str]":
         text=True,
         start_new_session=True,
     )
-
-
-@pytest.fixture
-def stranger(outer: docker.DockerClient) -> Iterator[str]:
-    """The name of somebody else's container, network and volume; it is like those of ours."""
-    name = f"dockyard-{os.getpid()}-{ID}-stranger"
-    network = outer.networks.create(name)
-    volume = outer.volumes.create(name, labels={"dockyard": "no label of ours"})
-    container = outer.containers.run(
-        "dockyard/debian:1", ["sleep", "600"], name=name, network=name, detach=True,
-        labels={"dockyard.learner": "stranger"},
-    )  # fmt: skip
-    yield name
-    container.remove(force=True)
-    network.remove()
-    volume.remove()
 
 
 def test_up_twice_is_one_lab(outer: docker.DockerClient, fresh_lab: Callable[[str], Lab]) -> None:
@@ -198,20 +182,6 @@ def test_interrupted_at_any_moment(
     assert outer.containers.list(all=True, filters=filters) == []
     assert outer.networks.list(filters=filters) == []
     assert outer.volumes.list(filters=filters) == []
-
-
-def test_strangers_survive(
-    stranger: str, outer: docker.DockerClient, learner: str, fresh_lab: Callable[[str], Lab]
-) -> None:
-    """What else there is on the engine comes and goes with other tests."""
-    began = outer.containers.get(stranger).attrs["State"]["StartedAt"]
-    lab = fresh_lab(ID)
-    lifecycle.reset(outer, EXERCISE, learner)
-    lifecycle.down(outer, lab.name)
-    container = outer.containers.get(stranger)
-    assert (container.status, container.attrs["State"]["StartedAt"]) == ("running", began)
-    assert [each.name for each in outer.networks.list(names=[f"^{stranger}$"])] == [stranger]
-    assert outer.volumes.get(stranger).name == stranger
 
 
 def test_a_taken_port_is_named(outer: docker.DockerClient, fresh_lab: Callable[[str], Lab]) -> None:

@@ -15,8 +15,9 @@ from typing import IO
 import docker
 
 from dockyard import engine as engines
-from dockyard import images, machine, pinned
+from dockyard import images, pinned
 from dockyard.course import exercise_ids, load_exercise
+from dockyard.doctor.machine import is_here
 from dockyard.engine import Endpoint
 from dockyard.errors import DockyardError
 from dockyard.hub import places
@@ -53,7 +54,7 @@ def run(address: str, port: int, say: Say) -> int:
     with _only_one() as lock:
         endpoint = engines.find(say)
         engine = endpoint.client(engines.CALL_TIMEOUT)
-        if not machine.is_here(engine.info()):
+        if not is_here(engine.info()):
             raise DockyardError("A hub needs an engine on the machine on which it runs.")
         kit = _prepare(engine, say)
         inner = free_ports(1)[0] if address else port

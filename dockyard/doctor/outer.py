@@ -1,44 +1,19 @@
-"""What the doctor looks at without trying anything: this machine and its engine.
+"""What the outer engine says of itself. Each point is one function that returns a Finding."""
 
-Each point is one function that returns a Finding.
-"""
-
-import platform
 import re
-import shutil
-import sys
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Literal
-from urllib.request import getproxies, proxy_bypass
+from typing import Any
 
 import docker
-import msgspec
 from docker.errors import DockerException
 
 from dockyard import engine
+from dockyard.doctor.finding import Finding
 
-OLDEST_ENGINE, OLDEST_API, OLDEST_PYTHON = (20, 10), (1, 41), (3, 11)
+OLDEST_ENGINE, OLDEST_API = (20, 10), (1, 41)
 UPSTREAM = "debian:trixie-slim"
-GB = 10**9
 #: Seconds that two clocks may differ.
 MOST_APART = 30
-#: What must be free, and what should be. A lab of three hosts takes 0.5 GB of memory; images
-#: and their seed take 1 GB of disk.
-MEMORY, DISK = (0.5, 2.0), (1.0, 4.0)
-
-#: remark: good to know, and nothing stops. broken: some lesson cannot be taken.
-State = Literal["ok", "remark", "broken"]
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One point: what was found, what it means for which lessons, how to mend it."""
-
-    name: str
-    state: State
-    found: str
-    means: str
-    mend: str = ""
 
 
 def version(seen: dict[str, Any], endpoint: engine.Endpoint) -> Finding:
@@ -79,7 +54,7 @@ def access_control(info: dict[str, Any]) -> Finding:
     """AppArmor and SELinux."""
     options = " ".join(info.get("SecurityOptions") or [])
     if "selinux" in options:
-        means = "it may stop lab hosts from mounting; whether it does shows below"
+        means = "it may stop lab hosts from mounting, in every lesson; whether it does shows below"
         mend = "if the lab host fails: run the engine without --selinux-enabled"
         return Finding("access control", "remark", "SELinux", means, mend)
     if "apparmor" in options:
@@ -92,12 +67,12 @@ def access_control(info: dict[str, Any]) -> Finding:
 def kind_of_engine(info: dict[str, Any]) -> Finding:
     name, system = "kind of engine", str(info.get("OperatingSystem"))
     if any("rootless" in each for each in info.get("SecurityOptions") or []):
-        means = "untried; whether lab hosts work on it shows below, limits of 04_security above"
+        means = "untried; whether lab hosts of any lesson work on it shows below, limits above"
         return Finding(name, "remark", "rootless", means, "if the lab host fails: an ordinary one")
     if "Docker Desktop" in system:
-        means = "lab hosts run in its virtual machine; give that memory for them in its settings"
+        means = "lab hosts of all lessons run in its virtual machine; its settings say how large"
         return Finding(name, "ok", system, means)
-    return Finding(name, "ok", f"an ordinary one, on {system}", "what the course was made on")
+    return Finding(name, "ok", f"an ordinary one, on {system}", "what every lesson was made on")
 
 
 def clock(info: dict[str, Any], now: datetime) -> Finding:
@@ -111,74 +86,11 @@ def clock(info: dict[str, Any], now: datetime) -> Finding:
     found = f"the engine's is {apart:.0f} s away from this machine's"
     if apart < MOST_APART:
         return Finding("clock", "ok", found, "certificates hold, in every lesson")
-    means = "certificates of labs may not hold yet, or no more, and logs tell other times"
+    means = "certificates may not hold, in every lesson; 06_logging shows other times"
     mend = (
         "let both take the time from the network (timedatectl set-ntp true), restart Docker Desktop"
     )
     return Finding("clock", "broken", found, means, mend)
-
-
-def proxy() -> Finding:
-    """Whether calls to labs, at 127.0.0.1, go past the proxy that the environment names."""
-    named = getproxies()
-    if not named:
-        return Finding("proxy", "ok", "none", "labs are reached directly, in every lesson")
-    found = ", ".join(sorted(f"{kind}: {where}" for kind, where in named.items()))
-    if proxy_bypass("127.0.0.1"):
-        return Finding("proxy", "ok", found, "labs are reached past it, in every lesson")
-    mend = 'export NO_PROXY="127.0.0.1,localhost,$NO_PROXY"'
-    return Finding("proxy", "broken", found, "calls to labs go to it, so no lesson works", mend)
-
-
-def memory(info: dict[str, Any]) -> Finding:
-    free, of = info["MemTotal"], "in all"
-    if is_here(info):
-        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        free, of = int(lines["MemAvailable"].split()[0]) * 1024, "free"
-    means = "a lab of 02_clustering takes 0.5 GB"
-    mend = "end programs, or other labs: dockyard reset --all"
-    return _room("memory", free, of, MEMORY, means, mend)
-
-
-def disk(info: dict[str, Any]) -> Finding:
-    means = "the images of all lessons take about 1 GB"
-    if not is_here(info):
-        found = "not to be seen, for the engine runs elsewhere"
-        return Finding("disk", "remark", found, means, "docker system df")
-    free = shutil.disk_usage(info["DockerRootDir"]).free
-    mend = "docker system df shows what takes room; docker system prune gives some back"
-    return _room("disk", free, "free", DISK, means, mend)
-
-
-def is_here(info: dict[str, Any]) -> bool:
-    """Whether the engine runs on this machine, not in a virtual or another one."""
-    return Path(info["DockerRootDir"]).exists() and info.get("Name") == platform.node()
-
-
-def _room(
-    name: str, free: int, of: str, needs: tuple[float, float], means: str, mend: str
-) -> Finding:
-    found, (must, should) = f"{free / GB:.1f} GB {of}", needs
-    if free >= should * GB:
-        return Finding(name, "ok", found, means)
-    return Finding(name, "broken" if free < must * GB else "remark", found, means, mend)
-
-
-def docker_command() -> Finding:
-    name, path = "docker command", shutil.which("docker")
-    if path:
-        return Finding(name, "ok", path, "`!docker …` works in every lesson")
-    means = "cells with `!docker …` fail in every lesson; the Python SDK works"
-    mend = "apt-get install docker-cli (before Debian 13: docker.io)"
-    return Finding(name, "broken", "none on the path", means, mend)
-
-
-def python() -> Finding:
-    found = sys.version.split()[0]
-    if sys.version_info[:2] >= OLDEST_PYTHON:
-        return Finding("python", "ok", found, "every lesson runs with it")
-    mend = "install Python 3.11 or newer, then: make clean lab"
-    return Finding("python", "broken", found, "too old for every lesson", mend)
 
 
 def registry(client: docker.DockerClient) -> Finding:

@@ -3,7 +3,9 @@
 It installs nothing and starts no engine.
 """
 
+import grp
 import os
+import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +14,10 @@ import msgspec
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from dockyard import engine, machine, room, trial
+from dockyard import engine, room
+from dockyard.doctor import limits, machine, outer, ports, trial
+from dockyard.doctor.finding import Finding, State
 from dockyard.errors import DockyardError, EngineError
-from dockyard.machine import Finding, State
 from dockyard.settings import Say, quiet
 
 CALL_TIMEOUT = 20  # seconds; the most that the doctor may take
@@ -28,7 +31,10 @@ def diagnose(say: Say = quiet, learners: int = 0, registry: bool = True) -> list
         learners: how many are to work here; 0 leaves out whether there is room.
         registry: whether to ask one, which takes long where a firewall swallows the question.
     """
-    here = [machine.docker_command(), machine.python(), machine.proxy()]
+    here = [
+        machine.docker_command(), machine.python(), machine.proxy(), machine.browser(),
+        limits.open_files(), ports.jupyter(),
+    ]  # fmt: skip
     try:
         endpoint = engine.first_that_answers()
     except EngineError:
@@ -36,24 +42,33 @@ def diagnose(say: Say = quiet, learners: int = 0, registry: bool = True) -> list
     if endpoint is None:
         return [no_engine(), *here]
     client = endpoint.client(CALL_TIMEOUT)
+    known = _look("engine", lambda: outer.version(client.version(), endpoint))
+    if known.state == "broken":  # what it says of the rest is of no use
+        return [known, *here]
     points: dict[str, Callable[[], Finding]] = {
-        "engine": lambda: machine.version(client.version(), endpoint),
-        "kind of engine": lambda: machine.kind_of_engine(client.info()),
-        "clock": lambda: machine.clock(client.info(), datetime.now(UTC)),
-        "storage driver": lambda: machine.storage_driver(client.info()),
-        "cgroups": lambda: machine.cgroups(client.info()),
-        "access control": lambda: machine.access_control(client.info()),
+        "kind of engine": lambda: outer.kind_of_engine(client.info()),
+        "clock": lambda: outer.clock(client.info(), datetime.now(UTC)),
+        "storage driver": lambda: outer.storage_driver(client.info()),
+        "cgroups": lambda: outer.cgroups(client.info()),
+        "access control": lambda: outer.access_control(client.info()),
         "memory": lambda: machine.memory(client.info()),
         "disk": lambda: machine.disk(client.info()),
+        "inotify": lambda: limits.inotify(client.info(), _hosts(learners)),
+        "ports of labs": lambda: ports.labs(room.largest(), learners),
         **({"room": lambda: room.finding(client.info(), learners)} if learners else {}),
-        **({"registry": lambda: machine.registry(client)} if registry else {}),
+        **({"registry": lambda: outer.registry(client)} if registry else {}),
     }
-    findings = [_look(name, point) for name, point in points.items()] + here
+    findings = [known, *(_look(name, point) for name, point in points.items()), *here]
     try:
         findings += trial.findings(client, say)
     except (DockyardError, DockerException, RequestException, OSError) as error:
         findings.append(_failed("lab host", error))
     return findings
+
+
+def _hosts(learners: int) -> int:
+    """How many lab hosts are to run, where each learner has the largest lab."""
+    return len(room.largest().lab.hosts) * max(learners, 1)
 
 
 def no_engine() -> Finding:
@@ -65,7 +80,7 @@ def no_engine() -> Finding:
     for place in places:
         if _is_locked(place.url):
             found = f'This user may not use the engine at "{place.url}"'
-            mend = 'sudo usermod -aG docker "$USER", then log in anew'
+            mend = _way_in(place.url)
         elif place.named:
             found = f'No engine answers at "{place.url}" (from {place.found_by})'
             mend = f"start it, or unset {place.found_by} to let Dockyard look elsewhere"
@@ -78,6 +93,19 @@ def _is_locked(url: str) -> bool:
         return path.is_socket() and not os.access(path, os.R_OK | os.W_OK)
     except PermissionError:  # of a folder above it
         return True
+
+
+def _way_in(url: str) -> str:
+    """How this user gets at a socket: by its group, if that may use it, or as root."""
+    as_root = "this engine is for root only: run the same command with sudo"
+    try:
+        seen = Path(url.removeprefix("unix://")).stat()
+    except PermissionError:
+        return as_root
+    if not seen.st_gid or not seen.st_mode & stat.S_IWGRP:
+        return as_root
+    group = grp.getgrgid(seen.st_gid).gr_name
+    return f'sudo usermod -aG {group} "$USER", then log in anew'
 
 
 def amiss(say: Say) -> str:

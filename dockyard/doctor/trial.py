@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from dockyard import images, lifecycle, settings
 from dockyard.alone import alone
 from dockyard.course import Exercise, exercise_ids, load_exercise
+from dockyard.doctor.finding import Finding
 from dockyard.lab import Lab, LabName, containers
-from dockyard.machine import Finding
 from dockyard.recipes import recipe
 from dockyard.settings import Say
 from dockyard.shell import Shell
@@ -48,7 +48,7 @@ def findings(client: docker.DockerClient, say: Say) -> list[Finding]:
         return [Finding("lab host", "remark", found, means, "dockyard images")]
     say("Trying a lab host")
     with _host(client, exercise) as trial:
-        points = [lab_host, image_seed, inner_container, vxlan, routing_mesh, fuse]
+        points = [lab_host, image_seed, inner_container, swarm, vxlan, routing_mesh, fuse]
         return [point(trial) for point in points]
 
 
@@ -83,6 +83,18 @@ def image_seed(trial: Trial) -> Finding:
         mend = "an engine with overlay2 on ext4 or xfs"
     means = "hosts load images instead: some 20 s and 0.5 GB more for each, in every lesson"
     return Finding(name, "remark", found, means, mend)
+
+
+def swarm(trial: Trial) -> Finding:
+    try:
+        trial.client.swarm.init(advertise_addr="eth0")
+        trial.client.swarm.leave(force=True)
+    except DockerException as error:
+        reason = " ".join(str(error).split())[:300]
+        means = "01_networking, 02_clustering, 06_logging and 08_production cannot be taken"
+        mend = "see the engine's own log: docker logs, while `dockyard up 02_clustering` runs"
+        return Finding("swarm", "broken", f"does not form: {reason}", means, mend)
+    return Finding("swarm", "ok", "forms, and is left again", "02_clustering stands on it")
 
 
 def vxlan(trial: Trial) -> Finding:

@@ -1,0 +1,1 @@
+"""Looks at the machine point by point, and tries for real what can be tried."""
