@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from dockyard.hub import places
@@ -11,16 +10,15 @@ from dockyard.hub.spawner import Place
 
 c: Any = get_config()  # type: ignore[name-defined]  # noqa: F821 (JupyterHub's)
 inside = os.environ[places.INSIDE]
-port, proxy_api, api, desk = map(int, os.environ["DOCKYARD_HUB_PORTS"].split())
+proxy_api, api, desk = map(int, os.environ[places.PORTS].split())
 
-# Learners come in through the proxy on loopback; a room does through TLS (running.py).
-c.JupyterHub.bind_url = f"http://127.0.0.1:{port}"
+# The proxy is started before the hub (proxy.py).
+c.ConfigurableHTTPProxy.should_start = False
+c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{proxy_api}"
+c.ConfigurableHTTPProxy.auth_token = os.environ[places.TOKEN]
 # Places reach the hub and the desk at the engine's bridge, which no other machine does.
 c.JupyterHub.hub_ip = c.JupyterHub.hub_connect_ip = inside
 c.JupyterHub.hub_port = api
-c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{proxy_api}"
-c.ConfigurableHTTPProxy.command = [str(Path(sys.executable).parent / "configurable-http-proxy")]
-c.ConfigurableHTTPProxy.pid_file = str(places.state() / "proxy.pid")
 
 c.JupyterHub.spawner_class = Place
 c.JupyterHub.authenticator_class = Room

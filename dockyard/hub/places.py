@@ -7,7 +7,6 @@ import io
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 
 import docker
 from docker.errors import APIError, NotFound
-from docker.models.containers import Container
 
 from dockyard import engine as engines
 from dockyard import images, release, settings
@@ -24,9 +22,10 @@ from dockyard.lab import PLACE_LABEL, Lab, containers, slug
 
 HUB_LABEL = "dockyard.hub"
 IMAGE = "learner"
-#: Variables of the hub's processes: the kit's volume, and the machine's address at which places
-#: reach them.
+#: Variables of the hub's processes: the kit's volume; the machine's address at which places reach
+#: them; ports of proxy (for the hub), hub and desk; by what the proxy knows the hub.
 KIT, INSIDE = "DOCKYARD_HUB_KIT", "DOCKYARD_HUB_INSIDE"
+PORTS, TOKEN = "DOCKYARD_HUB_PORTS", "DOCKYARD_HUB_TOKEN"
 
 
 def state() -> Path:
@@ -44,6 +43,10 @@ def container_name(learner: str) -> str:
 
 def home_name(learner: str) -> str:
     return f"{_prefix()}-home-{slug(learner)}"
+
+
+def proxy_name() -> str:
+    return f"{_prefix()}-proxy"
 
 
 def network_name(learner: str) -> str:
@@ -138,20 +141,20 @@ def let_in(engine: docker.DockerClient, lab: Lab) -> dict[str, str]:
     return {host: str(each.name) for host, each in containers(engine, lab.name).items()}
 
 
-def all_places(engine: docker.DockerClient) -> list[Container]:
-    return engine.containers.list(all=True, filters=_ours(), ignore_removed=True)
+def remove_all(engine: docker.DockerClient) -> int:
+    """Remove what runs of a hub that has ended, however it did, and its networks; homes stay.
 
-
-def remove_places(engine: docker.DockerClient) -> int:
-    """Remove the places of a hub that has ended, however it did, and their networks; homes stay."""
-    places = all_places(engine)
-    for place in places:
+    Returns:
+        How many places there were.
+    """
+    there = engine.containers.list(all=True, filters=_ours(), ignore_removed=True)
+    for container in there:
         with suppress(NotFound):
-            place.remove(force=True)
+            container.remove(force=True)
     for network in engine.networks.list(filters=_ours()):
         with suppress(NotFound):
             network.remove()
-    return len(places)
+    return sum(PLACE_LABEL in container.labels for container in there)
 
 
 def forget(engine: docker.DockerClient) -> tuple[int, int]:
@@ -160,18 +163,11 @@ def forget(engine: docker.DockerClient) -> tuple[int, int]:
     Returns:
         How many places and volumes (homes, kits) went.
     """
-    places = remove_places(engine)
+    places = remove_all(engine)
     volumes = engine.volumes.list(filters=_ours())
     for volume in volumes:
         volume.remove()
     return places, len(volumes)
-
-
-def homes(engine: docker.DockerClient) -> Iterator[tuple[str, str]]:
-    """Learner → the volume of their home."""
-    for volume in engine.volumes.list(filters=_ours()):
-        if learner := (volume.attrs.get("Labels") or {}).get(PLACE_LABEL):
-            yield learner, str(volume.name)
 
 
 def _ours() -> dict[str, Any]:

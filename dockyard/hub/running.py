@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import docker
 
@@ -20,11 +20,12 @@ from dockyard.course import exercise_ids, load_exercise
 from dockyard.doctor.machine import is_here
 from dockyard.engine import Endpoint
 from dockyard.errors import DockyardError
-from dockyard.hub import places
+from dockyard.hub import places, proxy
+from dockyard.hub.proxy import Door
 from dockyard.hub.room import WORD
 from dockyard.lab import LAB_MARK, free_ports, is_port_free
 from dockyard.plural import counted
-from dockyard.settings import Say
+from dockyard.settings import Say, patience
 
 START_TIMEOUT, STOP_TIMEOUT = 90, 60  # seconds
 CONFIG = Path(__file__).parent / "jupyterhub_config.py"
@@ -33,14 +34,14 @@ LABS_EACH = "2"
 
 
 def run(address: str, port: int, say: Say) -> int:
-    """Run a hub until it ends.
+    """Run a hub until it is told to end.
 
     Args:
         address: of this machine, on the room's network; none for this machine alone.
         port: where learners come in.
 
     Returns:
-        JupyterHub's exit status.
+        0, once it has ended.
 
     Raises:
         DockyardError: one runs already, it does not come up, or the engine is elsewhere.
@@ -48,34 +49,29 @@ def run(address: str, port: int, say: Say) -> int:
     """
     if address:
         pinned.own_address(address)
-    if not is_port_free(port):
-        raise DockyardError(f"Another program uses port {port}. Name another one: --port.")
     places.state().mkdir(mode=0o700, parents=True, exist_ok=True)
     with _only_one() as lock:
         endpoint = engines.find(say)
         engine = endpoint.client(engines.CALL_TIMEOUT)
         if not is_here(engine.info()):
             raise DockyardError("A hub needs an engine on the machine on which it runs.")
+        if left := places.remove_all(engine):
+            say(f"Removed {counted(left, 'place')} of an earlier hub; homes stay")
+        if not is_port_free(port):
+            raise DockyardError(f"Another program uses port {port}. Name another one: --port.")
         kit = _prepare(engine, say)
-        inner = free_ports(1)[0] if address else port
-        word = secrets.token_hex(4)
-        variables = _variables(endpoint, engine) | {
-            WORD: word,
-            places.KIT: kit,
-            "DOCKYARD_HUB_PORTS": " ".join(map(str, [inner, *free_ports(3, [inner])])),
-        }
+        variables = _variables(endpoint, engine) | {places.KIT: kit, WORD: secrets.token_hex(4)}
         try:
-            return asyncio.run(_run(variables, lock, address, port, inner, word, say))
+            proxy.start(engine, Door(address, port), variables)
+            return asyncio.run(_run(variables, lock, Door(address, port), say))
         finally:
-            places.remove_places(engine)
+            places.remove_all(engine)
 
 
 def _prepare(engine: docker.DockerClient, say: Say) -> str:
     """Make all that learners will need, so that none of them waits for it; returns the kit."""
-    if left := places.remove_places(engine):
-        say(f"Removed {counted(left, 'place')} of an earlier hub; homes stay")
     wanted = [name for each in map(load_exercise, exercise_ids()) for name in each.lab.images]
-    images.ensure_all(engine, dict.fromkeys(["host", places.IMAGE, *wanted]), say)
+    images.ensure_all(engine, dict.fromkeys(["host", places.IMAGE, proxy.IMAGE, *wanted]), say)
     say("Making the learners' kit")
     return places.ensure_kit(engine)
 
@@ -90,19 +86,17 @@ def _variables(endpoint: Endpoint, engine: docker.DockerClient) -> dict[str, str
             others.pop(prefix + name, None)
         if endpoint.cert_path:
             found |= {f"{prefix}CERT_PATH": endpoint.cert_path, f"{prefix}TLS_VERIFY": "1"}
-    each = os.environ.get("DOCKYARD_LABS_EACH") or LABS_EACH
-    return {**others, **found, places.INSIDE: bridge["Gateway"], "DOCKYARD_LABS_EACH": each}
+    return {
+        **others,
+        **found,
+        places.INSIDE: bridge["Gateway"],
+        places.PORTS: " ".join(map(str, free_ports(3))),
+        places.TOKEN: secrets.token_hex(32),
+        "DOCKYARD_LABS_EACH": os.environ.get("DOCKYARD_LABS_EACH") or LABS_EACH,
+    }
 
 
-async def _run(
-    variables: dict[str, str],
-    lock: IO[str],
-    address: str,
-    port: int,
-    inner: int,
-    word: str,
-    say: Say,
-) -> int:
+async def _run(variables: dict[str, str], lock: IO[str], door: Door, say: Say) -> int:
     say("Starting JupyterHub")
     with (places.state() / "jupyterhub.log").open("ab") as log:
         hub = await asyncio.create_subprocess_exec(
@@ -117,13 +111,9 @@ async def _run(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     asked, ended = asyncio.create_task(stop.wait()), asyncio.create_task(hub.wait())
     try:
-        await _until_up(inner, asked, ended)
+        await _until_up(door, asked, ended)
         if not ended.done() and not asked.done():
-            if address:
-                await _let_the_room_in(address, port, inner, say)
-            say(f"Open {'https' if address else 'http'}://{address or '127.0.0.1'}:{port}/")
-            say(f"The room's word, for whoever signs in for the first time: {word}")
-            say("Ctrl-C ends it. Learners' files and labs stay.")
+            _welcome(door, variables[WORD], say)
         await asyncio.wait([asked, ended], return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             raise DockyardError(f"JupyterHub has ended by itself. {_end_of_log()}")
@@ -133,12 +123,26 @@ async def _run(
         await _end(hub, ended)
 
 
-async def _until_up(port: int, *ends: "asyncio.Task[object]") -> None:
-    """Wait until the proxy leads to a hub that answers, or one of *ends* is done."""
-    deadline = asyncio.get_running_loop().time() + START_TIMEOUT
+def _welcome(door: Door, word: str, say: Say) -> None:
+    if door.address:
+        pin = pinned.pin_of(door.pem.read_bytes())
+        say(f"Browsers ask whether they may trust it. Its certificate has the key {pin}")
+    say(f"Open {door.url}")
+    say(f"The room's word, for whoever signs in for the first time: {word}")
+    say("Ctrl-C ends it. Learners' files and labs stay.")
+
+
+async def _until_up(door: Door, *ends: "asyncio.Task[Any]") -> None:
+    """Wait until the door leads to a hub that answers, or one of *ends* is done."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is ours
+    host, port = door.address or "127.0.0.1", door.port
+    deadline = asyncio.get_running_loop().time() + START_TIMEOUT * patience()
     while not any(each.done() for each in ends):
-        with suppress(OSError, asyncio.IncompleteReadError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with suppress(OSError):
+            reader, writer = await asyncio.open_connection(
+                host, port, ssl=context if door.address else None
+            )
             writer.write(b"GET /hub/health HTTP/1.0\r\n\r\n")
             answer = await reader.readline()
             writer.close()
@@ -147,27 +151,6 @@ async def _until_up(port: int, *ends: "asyncio.Task[object]") -> None:
         if asyncio.get_running_loop().time() > deadline:
             raise DockyardError(f"JupyterHub did not answer in {START_TIMEOUT} s. {_end_of_log()}")
         await asyncio.wait(ends, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _let_the_room_in(address: str, port: int, inner: int, say: Say) -> None:
-    """TLS for the room: what arrives goes on to the proxy, which has none."""
-    pem = pinned.certificate(address)
-
-    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            there = await asyncio.open_connection("127.0.0.1", inner)
-            await asyncio.gather(_pour(reader, there[1]), _pour(there[0], writer))
-
-    await asyncio.start_server(lead, address, port, ssl=pinned.server_context(pem))
-    say(f"Browsers ask whether they may trust it. Its certificate has the key {pinned.pin_of(pem)}")
-
-
-async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError, ssl.SSLError):
-        while data := await reader.read(2**16):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
 
 
 async def _end(hub: asyncio.subprocess.Process, ended: "asyncio.Task[int]") -> None:
