@@ -18,6 +18,7 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import Any, Literal
 
+import docker
 import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -36,8 +37,10 @@ from dockyard.cli import main
 from dockyard.course import load_exercise
 from dockyard.errors import LabError
 from dockyard.grading import Criterion
-from dockyard.lab import LabName
+from dockyard.lab import Lab, LabName
 from dockyard.report import Report
+from dockyard.screen.panel import CheckPanel
+from dockyard.screen.watching import Watcher
 from dockyard.waiting import wait_until
 
 ID = "02_clustering"
@@ -423,6 +426,35 @@ def test_nothing_is_told_while_a_submission_is_graded(
     assert live.points("submission") is None
 
 
+@pytest.fixture
+def panel(ann: str) -> CheckPanel:
+    lab = Lab(None, load_exercise(ID), LabName(ID, ann))
+    return CheckPanel(lab, Watcher(docker.DockerClient("tcp://127.0.0.1:9", version="1.41"), lab))
+
+
+@pytest.mark.usefixtures("here")
+def test_help_is_asked_for_in_the_panel(
+    live: Live, ann: str, panel: CheckPanel, check: Callable[[str, int], Report]
+) -> None:
+    panel.take(check(ann, 2))
+    assert (panel.heard, panel.asking) == (True, False)
+    panel.clicked({"do": "help"})
+    live.until(lambda: live.cells.get((ann, ID), {}).get("help"))
+    panel.clicked({"do": "help"})
+    live.until(lambda: not live.cells[ann, ID]["help"])
+    panel.clicked({"do": "help"})
+    assert panel.asking
+    panel.take(check(ann, 15))
+    assert not panel.asking
+
+
+def test_nobody_is_asked_where_nobody_hears(
+    panel: CheckPanel, check: Callable[[str, int], Report]
+) -> None:
+    panel.take(check("ann", 2))
+    assert not panel.heard
+
+
 def took(work: Callable[[], object]) -> float:
     began = perf_counter()
     work()
@@ -525,7 +557,7 @@ def test_what_the_command_line_finds_is_sent_before_it_ends(
     share(board.address)
     tell = f"""
 from dockyard.board import sharing
-from dockyard.lab import LabName
+from dockyard.lab import Lab, LabName
 sharing.ask_for_help(LabName("{ID}", "{ann}"), True)
 """
     subprocess.run([sys.executable, "-c", tell], check=True)
@@ -716,4 +748,7 @@ def test_a_page_goes_on_when_its_board_is_started_again(
         expect(page.get_by_role("alert")).to_be_hidden()
         sharing.tell(check("bob", 4))
         expect(page.locator("tbody tr")).to_have_count(2)
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Clear the board").click()
+        expect(page.get_by_text("Nobody has checked anything yet.")).to_be_visible()
     page.close()
