@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import statistics
@@ -37,7 +36,7 @@ from dockyard.cli import main
 from dockyard.course import load_exercise
 from dockyard.errors import LabError
 from dockyard.grading import Criterion
-from dockyard.lab import Lab, LabName
+from dockyard.lab import Lab, LabName, free_ports
 from dockyard.report import Report
 from dockyard.screen.panel import CheckPanel
 from dockyard.screen.watching import Watcher
@@ -58,10 +57,8 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def board(state: Path) -> Iterator[Running]:
     """One for all tests that leave it alone: each has a learner of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKYARD_STATE", str(state))
-        with running("--address", "127.0.0.1") as started:
-            yield started
+    with running("--address", "127.0.0.1", state=state) as started:
+        yield started
 
 
 @pytest.fixture
@@ -557,7 +554,7 @@ def test_what_the_command_line_finds_is_sent_before_it_ends(
     share(board.address)
     tell = f"""
 from dockyard.board import sharing
-from dockyard.lab import Lab, LabName
+from dockyard.lab import Lab, LabName, free_ports
 sharing.ask_for_help(LabName("{ID}", "{ann}"), True)
 """
     subprocess.run([sys.executable, "-c", tell], check=True)
@@ -583,29 +580,21 @@ def test_its_own_board_needs_no_sharing(board: Running) -> None:
 
 
 def test_what_cannot_be_sent_now_is_sent_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: Callable[[str, int], Report]
+    tmp_path: Path, check: Callable[[str, int], Report]
 ) -> None:
     """The presenter's machine was away for a while."""
-    here = str(tmp_path / "the board's")
-    report = check("ann", 3)
-    with monkeypatch.context() as there:
-        there.setenv("DOCKYARD_STATE", here)
-        with running("--address", "127.0.0.1") as board:
-            pass
+    arguments = ["--address", "127.0.0.1", "--port", str(*free_ports(1))]
+    there = tmp_path / "the board's"
+    with running(*arguments, state=there) as board:
+        pass
     assert "does not answer now" in share(board.address)
     waiting = post.Post()
-    assert took(lambda: waiting.send(news.of_report(report))) < 0.5
+    assert took(lambda: waiting.send(news.of_report(check("ann", 3)))) < 0.5
     wait_until(lambda: waiting.stuck, SOON)
     assert took(waiting.flush) < 0.5  # nor does a process that ends wait for it
-    room = int(board.address.partition("@")[0].split(":")[1])
-    again = [sys.executable, "-m", "dockyard.cli", "board", "--address", "127.0.0.1"]
-    process = subprocess.Popen(
-        [*again, "--port", str(room - 1)], env={**os.environ, "DOCKYARD_STATE": here}
-    )
-    kept = Path(here) / "board" / "class.json"
-    wait_until(lambda: kept.is_file() and b'"ann"' in kept.read_bytes(), 60)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    with running(*arguments, state=there):
+        kept = there / "board" / "class.json"
+        wait_until(lambda: kept.is_file() and b'"ann"' in kept.read_bytes(), 60)
 
 
 # The page, in a real browser
@@ -736,14 +725,14 @@ def test_no_finding_of_an_audit(page: Page, scheme: Literal["light", "dark"]) ->
 def test_a_page_goes_on_when_its_board_is_started_again(
     browser: Browser, check: Callable[[str, int], Report]
 ) -> None:
-    with running() as first:
+    port = str(*free_ports(1))
+    with running("--port", port) as first:
         sharing.tell(check("ann", 4))
         page = browser.new_page()
         page.goto(first.link)
         expect(page.locator("tbody tr")).to_have_count(1)
         wait_until(lambda: b'"ann"' in places.kept("class.json"), SOON)
     expect(page.get_by_role("alert")).to_contain_text("The board has ended")
-    port = first.link.split(":")[2].partition("/")[0]
     with running("--port", port):
         expect(page.get_by_role("alert")).to_be_hidden()
         sharing.tell(check("bob", 4))
