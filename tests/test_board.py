@@ -668,6 +668,7 @@ def test_what_was_expected_and_found_by_keyboard(
     for name in LEARNERS[:3]:
         sharing.tell(check(name, 1))
         expect(cell(page, name)).to_have_accessible_name(re.compile("^[^:]*: [12] of 27"))
+    page.get_by_role("button", name="Clear the board").focus()
     press = page.keyboard.press
     press("Tab")
     expect(cell(page, LEARNERS[0])).to_be_focused()
