@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect
 
 from bench.browser import chromium
 from bench.measure import Figure, Series, repeat
-from dockyard import grading, report
+from dockyard import grading, report, settings
 from dockyard.board import sharing
 from dockyard.course import Exercise
 from dockyard.grading import Criterion
@@ -53,10 +53,11 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[Running]:
-    """A board of this installation (settings.state_dir()), on free ports."""
+def running(*arguments: str, state: Path | None = None) -> Iterator[Running]:
+    """A board of this installation, or of the one that has its state there; on free ports."""
     command = [sys.executable, "-m", "dockyard.cli", "board", "--port", "0", *arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, "DOCKYARD_STATE": str(state or settings.state_dir())}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     try:
         said = ""

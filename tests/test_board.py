@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import statistics
@@ -18,6 +17,7 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import Any, Literal
 
+import docker
 import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -28,16 +28,16 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from bench.board import Running, running, simulated
 from bench.board import shown as board_shown
-from bench.browser import chromium
 from dockyard import grading, pinned, progress, settings
 from dockyard.board import agreement, news, places, post, sharing
 from dockyard.board.roll import MOST, MOST_OF_ONE, Cell, Roll, Row
 from dockyard.cli import main
 from dockyard.course import load_exercise
-from dockyard.errors import LabError
 from dockyard.grading import Criterion
-from dockyard.lab import LabName
+from dockyard.lab import Lab, LabName, free_ports
 from dockyard.report import Report
+from dockyard.screen.panel import CheckPanel
+from dockyard.screen.watching import Watcher
 from dockyard.waiting import wait_until
 
 ID = "02_clustering"
@@ -55,10 +55,8 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def board(state: Path) -> Iterator[Running]:
     """One for all tests that leave it alone: each has a learner of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKYARD_STATE", str(state))
-        with running("--address", "127.0.0.1") as started:
-            yield started
+    with running("--address", "127.0.0.1", state=state) as started:
+        yield started
 
 
 @pytest.fixture
@@ -423,6 +421,35 @@ def test_nothing_is_told_while_a_submission_is_graded(
     assert live.points("submission") is None
 
 
+@pytest.fixture
+def panel(ann: str) -> CheckPanel:
+    lab = Lab(None, load_exercise(ID), LabName(ID, ann))
+    return CheckPanel(lab, Watcher(docker.DockerClient("tcp://127.0.0.1:9", version="1.41"), lab))
+
+
+@pytest.mark.usefixtures("here")
+def test_help_is_asked_for_in_the_panel(
+    live: Live, ann: str, panel: CheckPanel, check: Callable[[str, int], Report]
+) -> None:
+    panel.take(check(ann, 2))
+    assert (panel.heard, panel.asking) == (True, False)
+    panel.clicked({"do": "help"})
+    live.until(lambda: live.cells.get((ann, ID), {}).get("help"))
+    panel.clicked({"do": "help"})
+    live.until(lambda: not live.cells[ann, ID]["help"])
+    panel.clicked({"do": "help"})
+    assert panel.asking
+    panel.take(check(ann, 15))
+    assert not panel.asking
+
+
+def test_nobody_is_asked_where_nobody_hears(
+    panel: CheckPanel, check: Callable[[str, int], Report]
+) -> None:
+    panel.take(check("ann", 2))
+    assert not panel.heard
+
+
 def took(work: Callable[[], object]) -> float:
     began = perf_counter()
     work()
@@ -525,7 +552,7 @@ def test_what_the_command_line_finds_is_sent_before_it_ends(
     share(board.address)
     tell = f"""
 from dockyard.board import sharing
-from dockyard.lab import LabName
+from dockyard.lab import Lab, LabName, free_ports
 sharing.ask_for_help(LabName("{ID}", "{ann}"), True)
 """
     subprocess.run([sys.executable, "-c", tell], check=True)
@@ -551,41 +578,24 @@ def test_its_own_board_needs_no_sharing(board: Running) -> None:
 
 
 def test_what_cannot_be_sent_now_is_sent_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: Callable[[str, int], Report]
+    tmp_path: Path, check: Callable[[str, int], Report]
 ) -> None:
     """The presenter's machine was away for a while."""
-    here = str(tmp_path / "the board's")
-    report = check("ann", 3)
-    with monkeypatch.context() as there:
-        there.setenv("DOCKYARD_STATE", here)
-        with running("--address", "127.0.0.1") as board:
-            pass
+    arguments = ["--address", "127.0.0.1", "--port", str(*free_ports(1))]
+    there = tmp_path / "the board's"
+    with running(*arguments, state=there) as board:
+        pass
     assert "does not answer now" in share(board.address)
     waiting = post.Post()
-    assert took(lambda: waiting.send(news.of_report(report))) < 0.5
+    assert took(lambda: waiting.send(news.of_report(check("ann", 3)))) < 0.5
     wait_until(lambda: waiting.stuck, SOON)
     assert took(waiting.flush) < 0.5  # nor does a process that ends wait for it
-    room = int(board.address.partition("@")[0].split(":")[1])
-    again = [sys.executable, "-m", "dockyard.cli", "board", "--address", "127.0.0.1"]
-    process = subprocess.Popen(
-        [*again, "--port", str(room - 1)], env={**os.environ, "DOCKYARD_STATE": here}
-    )
-    kept = Path(here) / "board" / "class.json"
-    wait_until(lambda: kept.is_file() and b'"ann"' in kept.read_bytes(), 60)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    with running(*arguments, state=there):
+        kept = there / "board" / "class.json"
+        wait_until(lambda: kept.is_file() and b'"ann"' in kept.read_bytes(), 60)
 
 
 # The page, in a real browser
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    try:
-        with chromium(tmp_path_factory.mktemp("browser")) as started:
-            yield started
-    except LabError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -647,6 +657,7 @@ def test_what_was_expected_and_found_by_keyboard(
     for name in LEARNERS[:3]:
         sharing.tell(check(name, 1))
         expect(cell(page, name)).to_have_accessible_name(re.compile("^[^:]*: [12] of 27"))
+    page.get_by_role("button", name="Clear the board").focus()
     press = page.keyboard.press
     press("Tab")
     expect(cell(page, LEARNERS[0])).to_be_focused()
@@ -704,16 +715,19 @@ def test_no_finding_of_an_audit(page: Page, scheme: Literal["light", "dark"]) ->
 def test_a_page_goes_on_when_its_board_is_started_again(
     browser: Browser, check: Callable[[str, int], Report]
 ) -> None:
-    with running() as first:
+    port = str(*free_ports(1))
+    with running("--port", port) as first:
         sharing.tell(check("ann", 4))
         page = browser.new_page()
         page.goto(first.link)
         expect(page.locator("tbody tr")).to_have_count(1)
         wait_until(lambda: b'"ann"' in places.kept("class.json"), SOON)
     expect(page.get_by_role("alert")).to_contain_text("The board has ended")
-    port = first.link.split(":")[2].partition("/")[0]
     with running("--port", port):
         expect(page.get_by_role("alert")).to_be_hidden()
         sharing.tell(check("bob", 4))
         expect(page.locator("tbody tr")).to_have_count(2)
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Clear the board").click()
+        expect(page.get_by_text("Nobody has checked anything yet.")).to_be_visible()
     page.close()

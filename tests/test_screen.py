@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from pages import Notebook, solution
 from playwright.sync_api import Browser, expect
 
+from bench.board import running
 from bench.browser import Site, jupyterlab
 from conftest import PREFIX
 from dockyard import lifecycle, settings
@@ -124,6 +125,23 @@ def test_hints_come_one_at_a_time(notebook: Notebook) -> None:
     expect(hint).to_contain_text("hint 1 of")
     button.click()
     expect(hint).to_contain_text("hint 2 of")
+
+
+def test_help_is_asked_for_where_a_board_hears_it(notebook: Notebook, browser: Browser) -> None:
+    asks = notebook.panel.get_by_role("button", name="Ask for help")
+    expect(asks).to_be_hidden()
+    with running() as board:
+        page = browser.new_page()
+        page.goto(board.link)
+        notebook.panel.get_by_role("button", name="Check", exact=True).click()
+        asks.click()
+        queue = page.locator("#queue")
+        expect(queue).to_contain_text(LEARNER)
+        notebook.panel.get_by_role("button", name="Help was asked for").click()
+        expect(queue).not_to_contain_text(LEARNER)
+        page.get_by_role("button", name=f"{LEARNER}, {ID}").click()
+        page.get_by_role("button", name="Take off the board").click()
+        page.close()
 
 
 def test_a_container_is_killed_and_replaced(notebook: Notebook, lab: Lab) -> None:

@@ -39,8 +39,10 @@ class Agreement(msgspec.Struct, frozen=True):
 
 def read() -> Agreement | None:
     """What was agreed to, if anything."""
-    content = places.kept(FILE)
-    return msgspec.json.decode(content, type=Agreement) if content else None
+    try:
+        return msgspec.json.decode(places.kept(FILE), type=Agreement)
+    except msgspec.MsgspecError:  # there is none
+        return None
 
 
 def in_words(agreed: Agreement, learner: str) -> str:

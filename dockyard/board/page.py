@@ -27,10 +27,12 @@ Changed = list[tuple[str, str]]
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What somebody clicks."""
+    """What somebody clicks: help is there; or, without an exercise, who is to be forgotten.
 
-    learner: str
-    #: Help is there, for this exercise; without one, the learner is to be forgotten.
+    Without a learner, everybody is.
+    """
+
+    learner: str = ""
     exercise: str = ""
 
 
@@ -88,11 +90,10 @@ class Pages:
         self._open.discard(live)
 
     def asked(self, what: Asked) -> None:
-        self._tell(
-            self._roll.helped(what.learner, what.exercise)
-            if what.exercise
-            else self._roll.forget([what.learner])
-        )
+        if what.exercise:
+            self._tell(self._roll.helped(what.learner, what.exercise))
+        else:
+            self._tell(self._roll.forget([what.learner] if what.learner else [*self._roll.rows]))
 
     def show(self, changed: Iterable[tuple[str, str]]) -> None:
         """Tell all pages; a cell of nothing is one of a learner who is gone."""

@@ -38,8 +38,9 @@ def is_heard() -> bool:
 def _tell(make: news.Make) -> None:
     if os.environ.get(GRADING):
         return
-    with suppress(OSError), closing(places.connection()) as board:
+    # Whatever is amiss with a board, the check goes on.
+    with suppress(Exception), closing(places.connection()) as board:
         board.sendall(news.encode(news.HERE, make()))
-    with suppress(Exception):  # whatever is amiss with a board, the check goes on
+    with suppress(Exception):
         if agreement.read():
             post.send(make())

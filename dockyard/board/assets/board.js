@@ -259,14 +259,15 @@ function take(cells, announce) {
   drawWhere();
   if (open && !cellOf(open)) hide();
   else if (open && touched.has(open[0])) drawDetails();
-  at("table").hidden = !learners.size;
+  at("table").hidden = at("clear").hidden = !learners.size;
   at("nobody").hidden = learners.size > 0;
 }
 
 function begin(told) {
   ({ words, exercises } = told);
   learners.clear();
-  for (const [id, text] of [["title", words.title], ["nobody", words.nobody_yet], ["keys", words.keys], ["lost", words.lost]])
+  for (const [id, text] of [["title", words.title], ["nobody", words.nobody_yet], ["keys", words.keys], ["lost", words.lost],
+    ["clear", words.clear]])
     at(id).textContent = text;
   at("join").hidden = !told.join;
   at("join").replaceChildren(`${words.join} `, make("code", {}, told.join));
@@ -322,6 +323,9 @@ at("rows").addEventListener("keydown", (event) => {
 at("rows").addEventListener("focusin", ({ target }) => {
   for (const each of at("rows").querySelectorAll('[tabindex="0"]')) each.setAttribute("tabindex", "-1");
   target.setAttribute("tabindex", "0");
+});
+at("clear").addEventListener("click", () => {
+  if (confirm(fill(words.clear_asks, { learners: learners.size }))) live.send("{}");
 });
 document.addEventListener("keydown", ({ key }) => key === "Escape" && open && hide());
 
