@@ -554,9 +554,17 @@ def engine_with(command: tuple[str, ...]) -> None:
 @engine.command("remove")
 def engine_remove() -> None:
     """Remove all that Dockyard made on this machine: labs, seeds, the embedded engine."""
+    from dockyard.hub import places
+
     endpoint = engines.first_that_answers()
     if endpoint:
         client: docker.DockerClient = endpoint.client(60)
+        if kept := places.homes(client):
+            raise UnknownName(
+                f"A hub keeps the files of {counted(len(kept), 'learner')} on this engine. Take "
+                "out what is wanted; `dockyard hub --forget` removes them. Nothing was done."
+            )
+        places.forget(client)
         for name in lab.all_names(client):
             say(f"Removed {lifecycle.down(client, name)}")
         seed.remove_all(client)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import docker
+import psutil
 import pytest
+import requests
 from docker.models.containers import Container
 from pages import Notebook, solution
 from playwright.sync_api import Browser, Page, expect
@@ -72,10 +74,10 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dockyard.cli", *arguments]
 
 
-def _start() -> Hub:
+def _start(address: str = "") -> Hub:
     port = free_ports(1)[0]
     process = subprocess.Popen(
-        _command("hub", "--port", str(port)),
+        _command("hub", "--port", str(port), "--address", address),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -85,7 +87,8 @@ def _start() -> Hub:
     for line in process.stdout:
         said += line
         if word := re.search(r"first time: (\w+)", line):
-            return Hub(process, f"http://127.0.0.1:{port}", word[1])
+            scheme = "https" if address else "http"
+            return Hub(process, f"{scheme}://127.0.0.1:{port}", word[1])
     raise AssertionError(said)
 
 
@@ -133,6 +136,7 @@ def test_two_learners_work_and_neither_reaches_the_others_lab(
     _nobody_reaches_another(outer, mine, theirs, seats[0])
     _a_page_of_the_lab_opens(pages[0], seats[0])
     _breaking_and_starting_over(pages[0])
+    _a_flood_of_one_stops_nobody(hub, mine, theirs)
     _the_host_resets(outer, mine)
 
 
@@ -186,6 +190,44 @@ def _breaking_and_starting_over(notebook: Notebook) -> None:
     expect(notebook.unanswering()).to_have_count(0, timeout=60_000)
 
 
+FLOOD = """
+import json, os, requests
+url, token = os.environ["DOCKYARD_DESK"], os.environ["JUPYTERHUB_API_TOKEN"]
+ask = {"headers": {"Authorization": f"token {token}"}, "data": '{"exercise": "%s"}', "stream": True}
+lines = [requests.post(f"{url}/events", timeout=60, **ask).iter_lines() for _ in range(100)]
+said = [json.loads(next(each)) for each in lines]
+print(sum("too much" in each.get("error", "") for each in said), "of", len(said), flush=True)
+input()
+"""
+
+
+def _a_flood_of_one_stops_nobody(hub: Hub, mine: Container, theirs: Container) -> None:
+    """Calls that stay open are counted for each learner; when they end, their threads are free."""
+    processes = psutil.Process(hub.process.pid).children(recursive=True)
+    desk = next(each for each in processes if "dockyard.hub.desk" in each.cmdline())
+    _flood(mine, theirs)
+    threads = desk.num_threads()
+    assert "node1" in run(mine, f"dockyard status {ID}")
+    _flood(mine, theirs)
+    assert desk.num_threads() <= threads + 8
+
+
+def _flood(mine: Container, theirs: Container) -> None:
+    command = ["docker", "exec", "--interactive", str(mine.name), "python3", "-c", FLOOD % ID]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DOCKER_HOST": engine.find().url},
+    ) as flood:
+        assert flood.stdout
+        refused, _, of = flood.stdout.readline().split()
+        assert 60 < int(refused) < int(of)
+        assert "node1" in run(theirs, f"dockyard status {ID}")
+        flood.communicate("\n")
+
+
 def _the_host_resets(outer: docker.DockerClient, mine: Container) -> None:
     """From the machine; the place is let out of the lab's network, and into the new one."""
     done = subprocess.run(_command("reset", "--all"), capture_output=True, text=True, check=False)
@@ -211,7 +253,12 @@ def test_a_hub_ends_with_ctrl_c_and_after_a_kill_another_one_starts(
     os.kill(jupyterhub, signal.SIGKILL)
     wait_until(lambda: not Path(f"/proc/{jupyterhub}").exists(), 30)
 
-    again = _start()
+    again = _start("127.0.0.1")
+    page = f"{again.address}/hub/login"
+    with pytest.raises(requests.exceptions.SSLError):  # no authority knows the certificate
+        requests.get(page, timeout=30)
+    key = str(places.state() / "door" / "127.0.0.1.pem")
+    assert "The room's word" in requests.get(page, timeout=30, verify=key).text
     again.process.send_signal(signal.SIGINT)
     said, _ = again.process.communicate(timeout=120 * settings.patience())
     assert again.process.returncode == 0, said

@@ -170,5 +170,12 @@ def forget(engine: docker.DockerClient) -> tuple[int, int]:
     return places, len(volumes)
 
 
+def homes(engine: docker.DockerClient) -> list[str]:
+    """Whose files are kept on this engine."""
+    volumes = engine.volumes.list(filters=_ours())
+    labels = [volume.attrs.get("Labels") or {} for volume in volumes]
+    return sorted(each[PLACE_LABEL] for each in labels if PLACE_LABEL in each)
+
+
 def _ours() -> dict[str, Any]:
     return {"label": f"{HUB_LABEL}={settings.site()}"}
