@@ -17,6 +17,7 @@ SECONDS = (NOTEBOOK + sandbox.START + 90) * settings.patience()
 
 
 @pytest.mark.lab
+@pytest.mark.long
 @pytest.mark.parametrize(
     "attacks",
     [

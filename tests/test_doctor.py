@@ -26,6 +26,9 @@ from dockyard.machine import Finding
 from dockyard.trial import LEARNER
 from dockyard.waiting import wait_until
 
+# Together, for one doctor waits until another is done.
+pytestmark = pytest.mark.xdist_group("doctor")
+
 COMMAND = [sys.executable, "-m", "dockyard.cli", "doctor"]
 NOBODY = 65534
 #: The environment of a shell that is not turned to a lab.
