@@ -212,15 +212,16 @@ def test_a_room_without_a_network(
     size = saving.save(outer, file, print)
     assert size > parts.folder().joinpath(parts.IMAGES).stat().st_size
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DOCKYARD_ENGINE_HOST": "embedded"}
+    # `timeout` lets the script clear up.
+    limit = ["timeout", f"{1800 * settings.patience():g}"]
     done = subprocess.run(
-        ["unshare", "--net", "bash", "-c", OFFLINE, "bash", str(file), quick_tests],
+        ["unshare", "--net", *limit, "bash", "-c", OFFLINE, "bash", str(file), quick_tests],
         cwd=tmp_path,
         env=clean,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=900 * settings.patience(),
     )
     print(done.stdout)
     assert done.returncode == 0
