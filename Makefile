@@ -54,10 +54,10 @@ _test:
 	@command -v chromium > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
 	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; } \
 	  || echo "No Chromium here: the browser's tests are left out."
-	@$(BIN)/pytest --numprocesses 3 --dist worksteal $(PROVE) $(ARGS)
+	@$(BIN)/pytest --numprocesses 3 --dist loadgroup $(PROVE) $(ARGS)
 
 test-quick: tests $(READY) ## Run the tests that need no engine
-	@$(BIN)/pytest --quiet -m "not lab" $(ARGS)
+	@$(BIN)/pytest --quiet --numprocesses auto -m "not lab" $(ARGS)
 
 test-machine: tests $(READY) ## Prove 02_clustering on a plain Debian 12 under qemu (slow, root)
 	@$(DOCKYARD) engine with make --no-print-directory _machine

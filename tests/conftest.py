@@ -31,14 +31,13 @@ PREFIX = f"test-{os.getpid()}-"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests first, so that no worker is left alone with one at the end."""
 
-    def hosts(item: pytest.Item) -> float:
-        if not item.get_closest_marker("lab"):
-            return 0
+    def cost(item: pytest.Item) -> tuple[bool, bool, int]:
         named = getattr(item, "callspec", None)
         exercise_id = named.params.get("exercise_id") if named else None
-        return len(course.load_exercise(exercise_id).lab.hosts) if exercise_id else 9
+        hosts = len(course.load_exercise(exercise_id).lab.hosts) if exercise_id else 1
+        return bool(item.get_closest_marker("long")), bool(item.get_closest_marker("lab")), hosts
 
-    items.sort(key=hosts, reverse=True)
+    items.sort(key=cost, reverse=True)
 
 
 @pytest.fixture(scope="session")

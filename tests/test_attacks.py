@@ -11,12 +11,14 @@ from toy_course import Course, make_toy_course
 from dockyard import settings
 from dockyard.classroom import sandbox
 
-CELL, NOTEBOOK = 5, 20  # seconds
+#: Seconds: no longer than an attack has to be waited for, but enough for honest neighbours.
+CELL, NOTEBOOK = 20, 60
 #: For one submission: its sandbox is ended after these; its lab and its page take some more.
 SECONDS = (NOTEBOOK + sandbox.START + 90) * settings.patience()
 
 
 @pytest.mark.lab
+@pytest.mark.long
 @pytest.mark.parametrize(
     "attacks",
     [

@@ -26,6 +26,9 @@ from dockyard.errors import LabError
 from dockyard.lab import LAB_MARK, LabName, all_names
 from dockyard.waiting import wait_until
 
+# Together, for one doctor waits until another is done.
+pytestmark = pytest.mark.xdist_group("doctor")
+
 COMMAND = [sys.executable, "-m", "dockyard.cli", "doctor"]
 #: The environment of a shell that is not turned to a lab.
 OUTSIDE = {name: value for name, value in os.environ.items() if name != LAB_MARK}

@@ -1,9 +1,7 @@
 """Grading: points come from the lab's state, and what is our fault is never a zero."""
 
 import copy
-import fcntl
 import json
-import os
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -30,6 +28,8 @@ ODD = '=1+1, "Ü" [a-z]*'
 SCRIPT = "<script>alert(1)</script>"
 
 pytestmark = pytest.mark.lab
+#: In one test process, so that it is graded once.
+of_one_class = pytest.mark.xdist_group("toy class")
 
 
 @pytest.fixture
@@ -64,39 +64,33 @@ def without_cells() -> dict[str, Any]:
     return nb
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def toy_class(
     outer: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Course, int, dict[str, Any]]:
-    """A class that was graded once, for all test processes: course, exit code, what was said."""
-    base = tmp_path_factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder, done = base / "toy", base / "toy" / "done.json"
-    with (base / "toy.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.is_file():
-            course = make_toy_course(folder)
-            course.submit("00_toy", "full", toy(RUN, RUN_WEB))
-            course.submit("00_toy", ODD, toy(RUN))
-            course.submit("00_toy", "untouched", toy())
-            course.submit("00_toy", "forged", forged())
-            course.submit("00_toy", "lost cells", without_cells())
-            course.submit("00_toy", "killed kernel", toy(RUN, "import os\nos._exit(0)"))
-            for learner, expected in (("by code", "old"), ("by hand", "new")):
-                change = "from pathlib import Path\nnote = Path('note.txt')\n"
-                change += f"assert note.read_text() == '{expected}'\nnote.write_text('new')\n"
-                path = course.submit("00_toy", learner, toy(change + RUN))
-                (path.parent / "note.txt").write_text("new")
-            course.submit("00_toy", "corrupt", '{"cells": [')
-            course.submit("00_toy", "empty", "{}").rename(course.submissions / "elsewhere.ipynb")
-            link = course.submit("00_toy", "link", toy()).parent / "stack.yml"
-            link.symlink_to("/etc/hostname")
-            code, said, _ = course.grade("00_toy")
-            assert course.left_behind(outer) == []
-            done.write_text(json.dumps([code, said]))
-    return Course(folder), *json.loads(done.read_text())
+    """A class that was graded: course, exit code, what was said."""
+    course = make_toy_course(tmp_path_factory.mktemp("toy"))
+    course.submit("00_toy", "full", toy(RUN, RUN_WEB))
+    course.submit("00_toy", ODD, toy(RUN))
+    course.submit("00_toy", "untouched", toy())
+    course.submit("00_toy", "forged", forged())
+    course.submit("00_toy", "lost cells", without_cells())
+    course.submit("00_toy", "killed kernel", toy(RUN, "import os\nos._exit(0)"))
+    for learner, expected in (("by code", "old"), ("by hand", "new")):
+        change = "from pathlib import Path\nnote = Path('note.txt')\n"
+        change += f"assert note.read_text() == '{expected}'\nnote.write_text('new')\n"
+        path = course.submit("00_toy", learner, toy(change + RUN))
+        (path.parent / "note.txt").write_text("new")
+    course.submit("00_toy", "corrupt", '{"cells": [')
+    course.submit("00_toy", "empty", "{}").rename(course.submissions / "elsewhere.ipynb")
+    link = course.submit("00_toy", "link", toy()).parent / "stack.yml"
+    link.symlink_to("/etc/hostname")
+    code, said, _ = course.grade("00_toy")
+    assert course.left_behind(outer) == []
+    return course, code, said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "exercise_id", ["00_images", pytest.param("02_clustering", marks=pytest.mark.thorough)]
 )
@@ -126,6 +120,7 @@ def test_a_class_of_four(exercise_id: str, outer: docker.DockerClient, tmp_path:
     assert course.left_behind(outer) == []
 
 
+@of_one_class
 def test_points_are_what_the_lab_shows(toy_class: tuple[Course, int, dict[str, Any]]) -> None:
     course, code, said = toy_class
     points = {name: row["points"] for name, row in said.items() if row["status"] == "graded"}
@@ -143,6 +138,7 @@ def test_points_are_what_the_lab_shows(toy_class: tuple[Course, int, dict[str, A
     assert rows["full"]["name-it"] == "3"
 
 
+@of_one_class
 def test_what_is_no_submission_is_set_aside(
     toy_class: tuple[Course, int, dict[str, Any]],
 ) -> None:
@@ -159,6 +155,7 @@ def test_what_is_no_submission_is_set_aside(
         assert course.scores(name) == {}
 
 
+@of_one_class
 def test_feedback_says_what_was_expected_and_is_harmless(
     toy_class: tuple[Course, int, dict[str, Any]],
 ) -> None:
@@ -174,6 +171,7 @@ def test_feedback_says_what_was_expected_and_is_harmless(
     assert "cell 4" in course.feedback("00_toy", "killed kernel")
 
 
+@of_one_class
 def test_the_same_command_again_grades_nothing(
     toy_class: tuple[Course, int, dict[str, Any]],
 ) -> None:

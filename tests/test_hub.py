@@ -12,12 +12,11 @@ from typing import NamedTuple
 import docker
 import psutil
 import pytest
-import requests
 from docker.models.containers import Container
 from pages import Notebook, solution
 from playwright.sync_api import Browser, Page, expect
 
-from dockyard import engine, seed, settings
+from dockyard import engine, pinned, seed, settings
 from dockyard.hub import places
 from dockyard.lab import SITE_LABEL, LabName, containers, free_ports
 from dockyard.lifecycle import down
@@ -254,11 +253,11 @@ def test_a_hub_ends_with_ctrl_c_and_after_a_kill_another_one_starts(
     wait_until(lambda: not Path(f"/proc/{jupyterhub}").exists(), 30)
 
     again = _start("127.0.0.1")
-    page = f"{again.address}/hub/login"
-    with pytest.raises(requests.exceptions.SSLError):  # no authority knows the certificate
-        requests.get(page, timeout=30)
-    key = str(places.state() / "door" / "127.0.0.1.pem")
-    assert "The room's word" in requests.get(page, timeout=30, verify=key).text
+    pin = pinned.pin_of((places.state() / "door" / "127.0.0.1.pem").read_bytes())
+    assert again.address.startswith("https:")
+    door = pinned.connect("127.0.0.1", int(again.address.rpartition(":")[2]), pin, 30)
+    door.request("GET", "/hub/login")
+    assert b"The room&#39;s word" in door.getresponse().read()
     again.process.send_signal(signal.SIGINT)
     said, _ = again.process.communicate(timeout=120 * settings.patience())
     assert again.process.returncode == 0, said

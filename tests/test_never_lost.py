@@ -14,8 +14,9 @@ MIX = [toy(RUN, RUN_WEB), toy(RUN), toy(RUN_WEB), toy(), "corrupt", toy("import 
 
 
 @pytest.mark.lab
+@pytest.mark.long
 @pytest.mark.parametrize(
-    ("submissions", "kills"), [(9, 3), pytest.param(100, 10, marks=pytest.mark.thorough)]
+    ("submissions", "kills"), [(6, 3), pytest.param(100, 10, marks=pytest.mark.thorough)]
 )
 def test_kill_9_at_random_moments(
     submissions: int, kills: int, outer: docker.DockerClient, tmp_path: Path

@@ -61,6 +61,7 @@ def shown(cell: Any) -> str:
 
 
 @pytest.mark.lab
+@pytest.mark.long
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_notebook_runs_and_shows_what_it_says(name: str, learner: str) -> None:
     notebook = read(name)

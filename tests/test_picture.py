@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import docker
 import msgspec
 import pytest
+from docker.errors import APIError
 from docker.models.containers import Container as DockerContainer
 from docker.types import EndpointSpec
 
@@ -251,7 +252,17 @@ def test_look_sees_who_is_drained_and_who_is_gone(
     form_swarm(lab.client("node1"), lab.client("node2"))
     nodes = lab.client("node1").nodes.list()
     node2 = next(each for each in nodes if each.attrs["Description"]["Hostname"] == "node2")
-    node2.update({"Role": "worker", "Availability": "drain"})
+
+    def drain() -> bool:
+        node2.reload()
+        try:
+            return bool(node2.update({"Role": "worker", "Availability": "drain"}))
+        except APIError as error:  # the swarm has learnt of it since: it has only just joined
+            if "out of sequence" not in str(error.explanation):
+                raise
+            return False
+
+    wait_until(drain, 60)
     wait_until(
         lambda: look(lab).hosts[1].standing == "drained", 120, "node2 to be ready, and drained"
     )

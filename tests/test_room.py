@@ -9,6 +9,7 @@ import requests
 from dockyard import lifecycle
 from dockyard.course import load_exercise
 from dockyard.lab import Lab, containers
+from dockyard.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -59,8 +60,9 @@ def test_one_learners_hosts_do_not_reach_anothers(
 
 
 def test_names_lead_to_ones_own_hosts(outer: docker.DockerClient, mine: Lab, other: Lab) -> None:
-    assert inside(outer, mine, "getent hosts node1").split()[0] == address(outer, mine)
-    assert inside(outer, other, "getent hosts node1").split()[0] == address(outer, other)
+    for lab in (mine, other):
+        known = wait_until(lambda lab=lab: inside(outer, lab, "getent hosts node1").split(), 60)
+        assert known[0] == address(outer, lab)
     theirs = containers(outer, other.name)["node1"].name
     assert inside(outer, mine, f"getent hosts {theirs}") == ""
 

@@ -18,7 +18,8 @@ from dockyard import lifecycle, settings
 from dockyard.course import load_exercise
 from dockyard.lab import Lab, all_names, find
 
-pytestmark = pytest.mark.lab
+# Together, for they share JupyterLab and a browser.
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("screen")]
 
 LEARNER = f"{PREFIX}screen"
 ID, DEBIAN = "02_clustering", "dockyard/debian:1"

@@ -17,7 +17,8 @@ from dockyard.shell import Shell
 from dockyard.shell import testinfra_host as over  # pytest takes test… for a test
 from dockyard.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+# Together, for they share a lab.
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("shell")]
 
 EXERCISE = "02_clustering"
 IMAGE = "dockyard/debian:1"

@@ -162,7 +162,7 @@ class Course:
             found = engine.containers.list(filters=filters, ignore_removed=True)
             return next((c for c in found if c.labels[LEARNER_LABEL].startswith(mine)), None)
 
-        return wait_until(running, 120, "a lab host")
+        return wait_until(running, 300, "a lab host")
 
 
 def make_toy_course(folder: Path) -> Course:
