@@ -211,7 +211,7 @@ class Swarm:
         had = {s.id: sum(t.node == name for t in self.running(s)) for s in self.services}
         _set_availability(node, "drain")
         try:
-            self._wait_until(lambda: not self._runs_anything(name), SETTLE)
+            self._wait_until(lambda: not self._runs_anything(node), SETTLE)
             yield
         finally:
             _set_availability(node, "active")
@@ -249,13 +249,10 @@ class Swarm:
         with suppress(TimeoutError):
             self._wait_until(calm, UPDATE)
 
-    def _runs_anything(self, node: str) -> bool:
+    def _runs_anything(self, node: Node) -> bool:
         # A task that is no longer wanted works on until its container has ended.
-        return any(
-            task.state == "running" and task.node == node
-            for service in self.services
-            for task in self.tasks(service)
-        )
+        tasks = self.client.api.tasks(filters={"node": node.id})
+        return any(task["Status"]["State"] == "running" for task in tasks)
 
 
 def _is_manager(client: docker.DockerClient) -> bool:

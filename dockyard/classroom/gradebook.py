@@ -15,6 +15,7 @@ from typing import Any
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 import nbformat  # noqa: E402
+from jinja2.bccache import Bucket, BytecodeCache  # noqa: E402
 from nbformat import NotebookNode  # noqa: E402
 from nbgrader.api import Gradebook, MissingEntry  # noqa: E402
 from nbgrader.converters import (  # noqa: E402
@@ -31,6 +32,30 @@ from dockyard.classroom.submissions import Submission  # noqa: E402
 from dockyard.course import Exercise  # noqa: E402
 from dockyard.errors import CourseError  # noqa: E402
 from dockyard.settings import course_dir  # noqa: E402
+
+
+class _Compiled(BytecodeCache):
+    """Templates of pages, compiled, for all who make pages in this process."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_compiled = _Compiled()
+
+
+def exporter(maker: GenerateFeedback) -> Any:
+    """What makes a learner's page of a notebook, without preprocessors."""
+    made: Any = maker.exporter_class(parent=maker, config=maker.config)  # type: ignore[no-untyped-call]
+    made.environment.bytecode_cache = _compiled
+    return made
 
 
 class Course:
@@ -112,12 +137,12 @@ class Course:
         source = self._folder(self._at.autograded_directory, submission) / submission.notebook.name
         target = self._folder(self._at.feedback_directory, submission) / f"{exercise}.html"
         maker = GenerateFeedback(coursedir=self._at, config=self.config)  # type: ignore[no-untyped-call]
-        exporter: Any = maker.exporter_class(parent=maker, config=maker.config)  # type: ignore[no-untyped-call]
+        page_maker = exporter(maker)
         for each in maker.preprocessors:
-            exporter.register_preprocessor(each)
+            page_maker.register_preprocessor(each)
         nb = nbformat.read(source, 4)  # type: ignore[no-untyped-call]
         resources = {**self._resources(exercise, learner), "metadata": {"name": exercise}}
-        page, _ = exporter.from_notebook_node(nb, resources)
+        page, _ = page_maker.from_notebook_node(nb, resources)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(str(page))
 

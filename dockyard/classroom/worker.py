@@ -32,8 +32,8 @@ from dockyard.settings import course_dir
 LIMIT = 1800
 #: The exit code of a process that found a mistake which concerns all submissions.
 FOR_ALL = 3
-#: Imported once, in the process from which workers are forked: nbgrader takes a second or two.
-PRELOAD = ["dockyard.classroom.gradebook", "dockyard.classroom.scores", "dockyard.classroom.runner"]
+#: Imported once, in the process from which workers are forked.
+PRELOAD = ["dockyard.classroom.warm"]
 
 
 @dataclass(frozen=True)
