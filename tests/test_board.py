@@ -34,6 +34,7 @@ from dockyard.board.roll import MOST, MOST_OF_ONE, Cell, Roll, Row
 from dockyard.cli import main
 from dockyard.course import load_exercise
 from dockyard.grading import Criterion
+from dockyard.keeping import Engine
 from dockyard.lab import Lab, LabName, free_ports
 from dockyard.report import Report
 from dockyard.screen.panel import CheckPanel
@@ -424,7 +425,8 @@ def test_nothing_is_told_while_a_submission_is_graded(
 @pytest.fixture
 def panel(ann: str) -> CheckPanel:
     lab = Lab(None, load_exercise(ID), LabName(ID, ann))
-    return CheckPanel(lab, Watcher(docker.DockerClient("tcp://127.0.0.1:9", version="1.41"), lab))
+    nobody = Engine(docker.DockerClient("tcp://127.0.0.1:9", version="1.41"))
+    return CheckPanel(nobody, lab, Watcher(nobody, lab))
 
 
 @pytest.mark.usefixtures("here")
