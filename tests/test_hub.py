@@ -172,6 +172,8 @@ def _a_page_of_the_lab_opens(notebook: Notebook, seat: Seat) -> None:
         TASK,
         'client = lab.client("node1")\n'
         'client.containers.run("dockyard/vote:1", detach=True, ports={"80/tcp": 5000})\n'
+        "!curl --silent --output page --retry 60 --retry-delay 1 --retry-all-errors "
+        '{lab.url("node1", 5000)}\n'
         'print(lab.url("node1", 5000))',
     )
     link = notebook.page.locator(".jp-OutputArea-output a[href^='http://127.0.0.1:']").first
