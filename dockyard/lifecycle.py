@@ -4,7 +4,6 @@ import contextlib
 import json
 import shutil
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import docker
@@ -35,7 +34,6 @@ from dockyard.waiting import wait_until
 
 #: What a sealed lab's host may store: nobody trusts what runs there not to fill the disk.
 SEALED_DISK = "1g"
-IN_USE = 403  # the engine's answer when containers are on a network
 READY_TIMEOUT = 60  # seconds for a host's engine to answer, on a slow machine
 
 
@@ -125,24 +123,11 @@ def down(engine: docker.DockerClient, name: LabName) -> Removed:
     went = _remove_hosts(engine, name)
     networks = engine.networks.list(filters=name.filters())
     for network in networks:
-        _put_places_out(engine, network)
-        free = f'network "{network.name}" to be free'
-        wait_until(partial(_is_removed, network), hosts.REMOVAL_TIMEOUT, free)
+        with contextlib.suppress(NotFound):
+            _put_places_out(engine, network)
+            network.remove()
     shutil.rmtree(name.keys, ignore_errors=True)
     return Removed(name.label, went.hosts, went.volumes, len(networks))
-
-
-def _is_removed(network: Network) -> bool:
-    """Remove a network, unless something is on it: on a busy machine, containers leave it late."""
-    try:
-        network.remove()
-    except NotFound:
-        pass
-    except APIError as error:
-        if error.status_code != IN_USE:
-            raise
-        return False
-    return True
 
 
 def reset(
@@ -187,9 +172,8 @@ def _ensure_network(
 
 def _put_places_out(engine: docker.DockerClient, network: Network) -> None:
     """A network goes only when nobody is in it; a hub lets its learners' places into their labs."""
-    with contextlib.suppress(NotFound):
-        network.reload()
-    for id_ in network.attrs.get("Containers") or {}:
+    network.reload()
+    for id_ in network.attrs["Containers"] or {}:
         with contextlib.suppress(NotFound):
             if PLACE_LABEL in engine.containers.get(id_).labels:
                 network.disconnect(id_, force=True)
