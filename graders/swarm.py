@@ -302,8 +302,16 @@ def _scale(service: Service, number: int) -> None:
 
 
 def _set_availability(node: Node, availability: str) -> None:
-    node.reload()
-    node.update({**node.attrs["Spec"], "Availability": availability})
+    for left in reversed(range(10)):
+        node.reload()
+        try:
+            node.update({**node.attrs["Spec"], "Availability": availability})
+        except APIError as error:
+            # The swarm itself has noted something of the node since it was asked.
+            if not left or "out of sequence" not in str(error.explanation):
+                raise
+        else:
+            return
 
 
 def _meets(node: Node, constraint: str) -> bool:

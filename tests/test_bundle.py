@@ -18,10 +18,11 @@ import docker
 import pytest
 from click.testing import CliRunner
 
-from dockyard import settings
+from dockyard import images, settings
 from dockyard.bundle import loading, parts, saving
 from dockyard.cli import main
 from dockyard.errors import BundleError
+from dockyard.recipes import all_recipes
 
 PARTS = saving.PARTS
 WHOLE = {f"{PARTS}/wheels/a.whl": b"a wheel", f"{PARTS}/images.tar": b"images", "README.md": b"r"}
@@ -187,7 +188,7 @@ dockyard up 00_images
 dockyard solve 00_images
 dockyard check 00_images
 coproc lab { exec make lab 2>&1; }
-grep --max-count 1 Open <&"${lab[0]}"
+sed --unbuffered /Open/q <&"${lab[0]}"
 kill "$lab_PID"
 wait "$lab_PID" || true
 """
@@ -209,6 +210,7 @@ def test_a_room_without_a_network(
 ) -> None:
     """The quick tests have no network there, some of them: kernels, nbgrader, make in a kit."""
     file = tmp_path / "room.tar"
+    images.ensure_all(outer, (each.name for each in all_recipes()))
     size = saving.save(outer, file, print)
     assert size > parts.folder().joinpath(parts.IMAGES).stat().st_size
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DOCKYARD_ENGINE_HOST": "embedded"}

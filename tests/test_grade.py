@@ -181,6 +181,7 @@ def test_the_same_command_again_grades_nothing(
     assert course.table.read_bytes() == before
 
 
+@pytest.mark.long
 def test_the_summary_tells_what_is_of_an_earlier_run(toy_course: Course) -> None:
     """What cannot be read is looked at in each run; what could be graded is graded once."""
     toy_course.submit("00_toy", "corrupt", '{"cells": [')
@@ -192,6 +193,7 @@ def test_the_summary_tells_what_is_of_an_earlier_run(toy_course: Course) -> None
         assert ("Grading" in progress, graded in progress) == (bool(graded), True)
 
 
+@pytest.mark.long
 def test_what_has_changed_is_graded_and_manual_points_stay(toy_course: Course) -> None:
     toy_course.submit("00_toy", "ann", toy(RUN))
     toy_course.submit("00_toy", "ben", "corrupt")
@@ -207,6 +209,7 @@ def test_what_has_changed_is_graded_and_manual_points_stay(toy_course: Course) -
     assert toy_course.rows()["ann"]["points"] == "4.5"
 
 
+@pytest.mark.long
 def test_late_penalties_count_also_when_graded_again(toy_course: Course) -> None:
     with (toy_course.folder / "nbgrader_config.py").open("a") as config:
         config.write('\nc.LateSubmissionPlugin.penalty_method = "zero"\n')
@@ -226,6 +229,7 @@ def test_late_penalties_count_also_when_graded_again(toy_course: Course) -> None
         assert points == {"early": "2", "late": "0"}
 
 
+@pytest.mark.long
 def test_a_host_that_dies_is_no_zero(toy_course: Course, outer: docker.DockerClient) -> None:
     toy_course.submit("00_toy", "ann", toy(f"{RUN}\nimport time\ntime.sleep(4)"))
     process = toy_course.start("00_toy")
@@ -243,6 +247,7 @@ def test_a_host_that_dies_is_no_zero(toy_course: Course, outer: docker.DockerCli
     assert (code, said["ann"]["points"]) == (0, 2)
 
 
+@pytest.mark.long
 def test_a_run_that_was_ended_goes_on(toy_course: Course, outer: docker.DockerClient) -> None:
     toy_course.submit("00_toy", "ann", toy(f"{RUN}\nimport time\ntime.sleep(60)"))
     process = toy_course.start("00_toy")
