@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import docker
 import psutil
+from docker.errors import DockerException
 from docker.utils import parse_bytes
 
 from dockyard import checker, gate, images, lifecycle
@@ -23,7 +24,7 @@ from dockyard.classroom import sandbox, tampering
 from dockyard.classroom.sandbox import Sandbox
 from dockyard.classroom.tampering import Seen
 from dockyard.course import Exercise
-from dockyard.errors import LabError
+from dockyard.errors import LabError, reason
 from dockyard.lab import Lab, LabName, all_names, side_by_side
 from dockyard.settings import Say, quiet
 from dockyard.waiting import wait_until
@@ -133,9 +134,16 @@ def remove_all(owner: str, say: Say = quiet) -> None:
         each.stop()
     checker.stop()
     engine = engines.connect()
+
+    def remove(name: LabName) -> str:
+        try:
+            return f"Removed {lifecycle.down(engine, name)}, left by a run that was ended"
+        except DockerException as error:  # Engine 20.10 now and then keeps a network for ever
+            return f'Not removed, "{name.label}": {reason(error)}'
+
     names = [name for name in all_names(engine) if name.learner.startswith(owner)]
-    for went in side_by_side(lambda name: lifecycle.down(engine, name), names):
-        say(f"Removed {went}, left by a run that was ended")
+    for line in side_by_side(remove, names):
+        say(line)
 
 
 def most(exercise: Exercise) -> int:
