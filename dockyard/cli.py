@@ -21,6 +21,7 @@ from dockyard import (
     embedded,
     hints,
     images,
+    keeping,
     lab,
     lifecycle,
     progress,
@@ -30,7 +31,6 @@ from dockyard import (
     swarm,
 )
 from dockyard import engine as engines
-from dockyard import keeper as keepers
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.errors import DockyardError, LabError, UnknownName, reason
 from dockyard.liveline import LiveLine
@@ -130,7 +130,7 @@ def images_(names: tuple[str, ...], only_list: bool, as_json: bool) -> None:
 @json_option
 def up(exercise: Exercise, learner: str, as_json: bool) -> None:
     """Make sure that the lab of an exercise runs."""
-    _show_status(keepers.find(say).up(exercise, learner, say), as_json)
+    _show_status(keeping.find(say).up(exercise, learner, say), as_json)
 
 
 @main.command()
@@ -138,7 +138,7 @@ def up(exercise: Exercise, learner: str, as_json: bool) -> None:
 @learner_option
 def down(exercise: Exercise, learner: str) -> None:
     """Remove the lab of an exercise."""
-    went = keepers.find(say).down(lab.LabName(exercise.id, learner))
+    went = keeping.find(say).down(lab.LabName(exercise.id, learner))
     click.echo(f"Removed {went}." if went.hosts or went.networks else "Already clean.")
 
 
@@ -148,7 +148,7 @@ def down(exercise: Exercise, learner: str) -> None:
 @json_option
 def status(exercise: Exercise | None, learner: str, as_json: bool) -> None:
     """Show the hosts of a lab, and what is on them."""
-    keeper = keepers.find(say)
+    keeper = keeping.find(say)
     if exercise is not None:
         _show_status(keeper.find(exercise, learner), as_json)
         return
@@ -197,7 +197,7 @@ def env(exercise: Exercise | None, host: str | None, outer: bool, learner: str) 
     elif exercise is None:
         raise UnknownName(f"Name an exercise: {', '.join(exercise_ids())}; or give --engine.")
     else:
-        keeper = keepers.find(say)
+        keeper = keeping.find(say)
         found = keeper.find(exercise, learner)
         variables = keeper.shell_variables() | swarm.modes(found)
         variables |= found.environment(host or found.hosts[0])
@@ -212,7 +212,7 @@ def env(exercise: Exercise | None, host: str | None, outer: bool, learner: str) 
 @json_option
 def check(exercise: Exercise, task: str | None, learner: str, as_json: bool) -> None:
     """Look at a lab: what was expected, what was found."""
-    keeper = keepers.find(say)
+    keeper = keeping.find(say)
     keeper.find(exercise, learner)
     line = LiveLine()
     result = keeper.check(exercise, learner, task, tell=lambda step: line.show(f" • {step}"))
@@ -228,7 +228,7 @@ def check(exercise: Exercise, task: str | None, learner: str, as_json: bool) -> 
 @learner_option
 def hint(exercise: Exercise, criterion: str | None, learner: str) -> None:
     """Print the next hint, from what was found."""
-    keeper = keepers.find(say)
+    keeper = keeping.find(say)
     keeper.find(exercise, learner)
     click.echo(hints.next_hint(keeper, exercise, learner, criterion))
 
@@ -293,7 +293,7 @@ def _reset(
 ) -> list[resetting.Outcome]:
     """What became of each lab, told as it happens; one that fails does not stop the others."""
     if not everyone:
-        coming = resetting.mine(keepers.find(say), learner, exercise, task, say)
+        coming = resetting.mine(keeping.find(say), learner, exercise, task, say)
     elif exercise:
         coming = resetting.room(engines.connect(say), exercise, task, say)
     else:

@@ -6,7 +6,6 @@ Notebooks, panel, picture and commands ask a keeper, and so work in both places.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dockyard import settings
 from dockyard.course import Exercise
 from dockyard.lab import Lab, LabName
 from dockyard.report import Report, Tell, nobody
@@ -81,18 +80,3 @@ class Keeper(Protocol):
 
     def shell_variables(self) -> dict[str, str]:
         """What tells a shell that is turned to a lab where its keeper is."""
-
-
-def find(say: Say = quiet) -> Keeper:
-    """Who keeps labs here.
-
-    Raises:
-        EngineError: no engine answers, and none can be started.
-    """
-    if desk := settings.desk():
-        from dockyard.hub.asking import Desk
-
-        return Desk(desk)
-    from dockyard import engine, keeping
-
-    return keeping.Engine(engine.connect(say))

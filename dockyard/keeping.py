@@ -1,4 +1,4 @@
-"""The keeper of labs on an engine: each of its calls is one of the package's functions."""
+"""Finds the keeper of labs; on an engine, each of its calls is one of the package's functions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,13 +7,26 @@ import docker
 from docker.errors import DockerException
 from docker.types import CancellableStream
 
-from dockyard import checker, engine, faults, hosts, lab, lifecycle, report
+from dockyard import checker, engine, faults, hosts, lab, lifecycle, report, settings
 from dockyard.board import sharing
 from dockyard.course import Exercise
-from dockyard.keeper import CHANGES, Happened
+from dockyard.keeper import CHANGES, Happened, Keeper
 from dockyard.lab import Lab, LabName
 from dockyard.report import Report, Tell
 from dockyard.settings import Say, quiet
+
+
+def find(say: Say = quiet) -> Keeper:
+    """Who keeps labs here.
+
+    Raises:
+        EngineError: no engine answers, and none can be started.
+    """
+    if desk := settings.desk():
+        from dockyard.hub.asking import Desk
+
+        return Desk(desk)
+    return Engine(engine.connect(say))
 
 
 class Engine:

@@ -158,11 +158,10 @@ def open_lab(exercise_id: str, learner: str | None = None) -> LearnerLab:
         return LearnerLab(lab)
     from IPython import get_ipython
 
-    from dockyard import keeper as keepers
-    from dockyard import whole_output
+    from dockyard import keeping, whole_output
 
     whole_output.ensure()
-    keeper = keepers.find(print)
+    keeper = keeping.find(print)
     lab = keeper.up(exercise, name.learner, print)
     keeper.warm_up()
     _set_environment(lab, lab.hosts[0])
@@ -198,12 +197,12 @@ def check(exercise_id: str, task: str | None = None, learner: str | None = None)
         return _Later()
     from IPython.display import HTML, DisplayHandle
 
-    from dockyard import keeper, progress
+    from dockyard import keeping, progress
 
     name = LabName(exercise_id, learner or default_learner())
     shown: Any = DisplayHandle()  # type: ignore[no-untyped-call]
     shown.display(HTML("Looking…"))  # type: ignore[no-untyped-call]
-    result = keeper.find().check(
+    result = keeping.find().check(
         load_exercise(exercise_id),
         name.learner,
         task,
@@ -220,19 +219,19 @@ def check(exercise_id: str, task: str | None = None, learner: str | None = None)
 
 def home(learner: str | None = None) -> Any:
     """The course at a glance: what you have reached, the next step, and what your labs use."""
-    from dockyard import keeper
+    from dockyard import keeping
     from dockyard.screen import home as course
 
-    return course.home(keeper.find(print), learner or default_learner())
+    return course.home(keeping.find(print), learner or default_learner())
 
 
 def hint(exercise_id: str, criterion: str | None = None, learner: str | None = None) -> None:
     """Show the next hint for the first criterion that is not met, or for one that you name."""
     if not os.environ.get(GRADING):
-        from dockyard import hints, keeper
+        from dockyard import hints, keeping
 
         exercise, name = load_exercise(exercise_id), learner or default_learner()
-        print(hints.next_hint(keeper.find(), exercise, name, criterion))
+        print(hints.next_hint(keeping.find(), exercise, name, criterion))
 
 
 def _set_environment(lab: Lab, host: str) -> None:

@@ -17,6 +17,8 @@ from dockyard.course import Exercise
 from dockyard.grading import Criterion
 
 ASSETS = Path(__file__).parent / "assets"
+#: What all our pages' scripts begin with.
+SHARED = ASSETS.parents[1] / "screen" / "assets" / "make.js"
 KINDS = {"board.html": "text/html", "board.js": "text/javascript", "board.css": "text/css"}
 #: Bytes of what a page may ask.
 MOST_ASKED = 2**14
@@ -137,6 +139,8 @@ class _File(_Own):
             return
         name = name or "board.html"
         self.set_header("Content-Type", f"{KINDS[name]}; charset=utf-8")
+        if name == "board.js":
+            self.write(SHARED.read_bytes())
         self.finish((ASSETS / name).read_bytes())
 
 

@@ -1,23 +1,12 @@
 // The class at a glance. What learners' machines have sent is shown as text, never as markup.
 
-const SIGNS = { passed: "✓", failed: "✗", blocked: "…", error: "!", skipped: "?", unseen: "·" };
+const MARKS = { ...SIGNS, unseen: "·" };
 const LONG = 10 * 60; // seconds on one criterion after which somebody may be stuck
 const AGAIN = 1000; // milliseconds until a board that has ended is looked for again
 
 const at = (id) => document.getElementById(id);
 const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const number = (points) => String(Math.round(points * 100) / 100);
-
-// An element; functions among its attributes listen, false ones are left out.
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else if (value !== false) element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
 
 const grouped = (things, key) => {
   const groups = new Map();
@@ -226,7 +215,7 @@ function criterion(known, cell) {
     fact(words.look, make("code", {}, known.look));
   } else if (outcome === "blocked") fact(words.blocked, each.found);
   return make("li", { class: `${outcome}${known.id === cell.on ? " on" : ""}` },
-    make("span", { class: "sign", "aria-hidden": "true" }, SIGNS[outcome]),
+    make("span", { class: "sign", "aria-hidden": "true" }, MARKS[outcome]),
     make("div", {},
       make("span", { class: "outcome" }, `${words[outcome]}: `), known.title,
       known.id === cell.on ? make("span", { class: "long" }, ` ${since(cell.since)}`) : "",
