@@ -377,7 +377,7 @@ def bundle_load(file: Path) -> None:
 @bundle_.command("serve")
 @click.argument("file", metavar="FILE", type=FILE)
 @click.option("--address", metavar="IP", default="", help="Of this machine, for the room.")
-@click.option("--port", default=8443, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8443, show_default=True)
 def bundle_serve(file: Path, address: str, port: int) -> None:
     """Hand FILE to a room, over TLS; prints what the others type."""
     from dockyard.bundle import serving
@@ -513,7 +513,7 @@ def lab_() -> None:
 
 @main.command("hub")
 @click.option("--address", metavar="IP", default="", help="Of this machine, for the room: TLS.")
-@click.option("--port", default=8000, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--forget", is_flag=True, help="Remove all places, and learners' files, instead.")
 def hub_(address: str, port: int, forget: bool) -> None:
     """Run a JupyterHub for a room: each learner works on this machine, in a browser."""

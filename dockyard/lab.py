@@ -59,7 +59,10 @@ def side_by_side(work: Callable[[S], T], things: Iterable[S]) -> list[T]:
 def slug(name: str) -> str:
     """*name* as it may stand in names of containers and folders; different names stay different."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
-    return plain if plain == name else f"{plain[:24]}-{sha256(name.encode()).hexdigest()[:6]}"
+    # Nobody may be called as another one's name is written.
+    if plain == name and not re.search("-[0-9a-f]{6}$", name):
+        return name
+    return f"{plain[:24]}-{sha256(name.encode()).hexdigest()[:6]}"
 
 
 @dataclass(frozen=True)

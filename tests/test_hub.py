@@ -18,7 +18,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from dockyard import engine, pinned, seed, settings
 from dockyard.hub import places
-from dockyard.lab import SITE_LABEL, LabName, containers, free_ports
+from dockyard.hub.room import MOST, Room
+from dockyard.lab import SITE_LABEL, LabName, containers, free_ports, slug
 from dockyard.lifecycle import down
 from dockyard.waiting import wait_until
 
@@ -127,6 +128,8 @@ def test_two_learners_work_and_neither_reaches_the_others_lab(
 ) -> None:
     stranger = sign_in(browser, hub, ANN, word="a guess")
     expect(stranger.page.locator(".login_error")).to_contain_text("the room's word")
+    odd = sign_in(browser, hub, "ann.b")
+    expect(odd.page.locator(".login_error")).to_contain_text("letters a to z")
     seats = [sign_in(browser, hub, name) for name in (ANN, BEN)]
     pages = [first_task(seat) for seat in seats]
 
@@ -266,6 +269,15 @@ def test_a_hub_ends_with_ctrl_c_and_after_a_kill_another_one_starts(
     label = {"label": f"{places.HUB_LABEL}={site}"}
     assert outer.containers.list(all=True, filters=label) == []
     assert not _processes_of(places.state())
+
+
+def test_nobody_takes_a_name_that_is_written_as_another_ones(site: str) -> None:  # noqa: ARG001
+    written = slug("ann.b")
+    assert slug(written) not in (written, "ann.b")
+    room = Room()
+    assert all(map(room.validate_username, [ANN, "ann-b_2", "a" * MOST]))
+    odd = ["", "ann.b", "a b", "ann/../ben", "ann\n", "-kit-", "..", "a" * (MOST + 1), "ané"]
+    assert not any(map(room.validate_username, odd))
 
 
 def _processes_of(state: Path) -> list[str]:

@@ -30,8 +30,8 @@ from dockyard.hub.verbs import VERBS, Call, Left
 MOST_CALLS = 32
 #: Calls at once in all; those of 60 learners.
 MOST_THREADS = 60 * MOST_CALLS
-#: Bytes of a question.
-MOST_BYTES = 4096
+#: Bytes of a question; seconds in which it comes, and for which a connection waits for one.
+MOST_BYTES, PATIENCE, IDLE = 4096, 10, 60
 #: Seconds between two signs of life on a call that takes long.
 BEAT = 20
 #: Seconds for which a token is believed in without asking the hub.
@@ -117,7 +117,7 @@ def _last_line(verb: str, body: bytes, call: Call) -> Line:
     try:
         value = VERBS[verb](call, msgspec.json.decode(body, type=Ask))
         return Line(value=msgspec.Raw(msgspec.json.encode(value)))
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return Line(error=f"The desk does not understand: {error}.", kind="LabError")
     except DockyardError as error:
         return Line(error=str(error), kind=type(error).__name__)
@@ -136,7 +136,13 @@ async def _serve(address: str, port: int) -> None:
     pool = ThreadPoolExecutor(max_workers=MOST_THREADS)
     route = (r"/(\w+)", _Answer, {"auth": auth, "keeper": keeper, "pool": pool})
     app = Application([route], log_function=_quiet)
-    app.listen(port, address, max_body_size=MOST_BYTES)
+    app.listen(
+        port,
+        address,
+        max_body_size=MOST_BYTES,
+        body_timeout=PATIENCE,
+        idle_connection_timeout=IDLE,
+    )
     ended, hub = asyncio.Event(), os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

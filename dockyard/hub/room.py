@@ -10,7 +10,11 @@ from firstuseauthenticator import FirstUseAuthenticator
 from dockyard.hub import places
 
 WORD = "DOCKYARD_ROOM_WORD"
-NEW = "Nobody has this name yet. To take it, give the room's word, too."
+NEW = "Nobody has this name yet. To take it, give the room's word."
+#: A name stands as it is in names of containers, and with an exercise's and a host's in a name on
+#: a network, which ends after 63 characters.
+MOST = 24
+ODD = f"A name here is up to {MOST} of the letters a to z, digits, - and _. Choose another one."
 
 
 class Room(FirstUseAuthenticator):  # type: ignore[misc]
@@ -21,17 +25,20 @@ class Room(FirstUseAuthenticator):  # type: ignore[misc]
         self.dbm_path = str(places.state() / "passwords")
         self.request_otp = True
         self.otp_prompt = "The room's word (the first time):"
-        self.username_pattern = r"\w[\w.-]{0,39}"
+        self.username_pattern = rf"[a-z0-9_][a-z0-9_-]{{0,{MOST - 1}}}\Z"
         self.allow_all = True
         self.min_password_length = 4
 
     async def authenticate(self, handler: Any, data: dict[str, str]) -> Any:
         name = self.normalize_username(data["username"])
         told = str(data.get("otp") or "").strip()
-        if not self._is_known(name) and not compare_digest(told, os.environ[WORD]):
-            handler.custom_login_error = (
-                "Nobody has this name yet. To take it, give the room's word."
-            )
+        if not self.validate_username(name):
+            handler.custom_login_error = ODD
+            return None
+        if not self._is_known(name) and not compare_digest(
+            told.encode(), os.environ[WORD].encode()
+        ):
+            handler.custom_login_error = NEW
             return None
         return await super().authenticate(handler, data)
 
