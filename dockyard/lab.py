@@ -272,11 +272,11 @@ def free_ports(count: int, taken: Iterable[int] = ()) -> list[int]:
 
 
 def is_port_free(port: int) -> bool:
-    """Whether nobody listens at it on loopback, or on all addresses."""
+    """Whether nobody listens at it, on whatever address."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the past
         with suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+            probe.bind(("", port))
             return True
     return False
 
