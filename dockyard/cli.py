@@ -377,7 +377,7 @@ def bundle_load(file: Path) -> None:
 @bundle_.command("serve")
 @click.argument("file", metavar="FILE", type=FILE)
 @click.option("--address", metavar="IP", default="", help="Of this machine, for the room.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8443, show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True)
 def bundle_serve(file: Path, address: str, port: int) -> None:
     """Hand FILE to a room, over TLS; prints what the others type."""
     from dockyard.bundle import serving

@@ -150,7 +150,8 @@ class Board:
 
     async def _teller(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Somebody on this machine."""
-        with suppress(OSError, TimeoutError, ValueError):
+        # Cancelled: the board ends. Python 3.11 would print that as an error of this callback.
+        with suppress(OSError, TimeoutError, ValueError, asyncio.CancelledError):
             async with asyncio.timeout(READ):
                 body = b""
                 while len(body) <= news.MOST_BYTES and (part := await reader.read(2**16)):
