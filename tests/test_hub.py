@@ -1,17 +1,21 @@
 """A room in a JupyterHub: two learners in real browsers, with places and labs of their own."""
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import docker
 import psutil
 import pytest
+import requests
 from docker.models.containers import Container
 from pages import Notebook, solution
 from playwright.sync_api import Browser, Page, expect
@@ -250,6 +254,7 @@ def test_a_hub_ends_with_ctrl_c_and_after_a_kill_another_one_starts(
     command = _command("hub", "--port", str(free_ports(1)[0]))
     second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 2
+    _a_proxy_that_was_killed_leads_to_the_hub_again(hub, outer)
     assert re.fullmatch(r"dockyard: A hub runs already \(process \d+\)\. .*\n", second.stderr)
     hub.process.kill()
     hub.process.wait()
@@ -271,13 +276,30 @@ def test_a_hub_ends_with_ctrl_c_and_after_a_kill_another_one_starts(
     assert not _processes_of(places.state())
 
 
-def test_nobody_takes_a_name_that_is_written_as_another_ones(site: str) -> None:  # noqa: ARG001
+def _a_proxy_that_was_killed_leads_to_the_hub_again(hub: Hub, outer: docker.DockerClient) -> None:
+    proxy = outer.containers.get(places.proxy_name())
+    os.kill(proxy.attrs["State"]["Pid"], signal.SIGKILL)
+
+    def leads() -> bool:
+        with suppress(requests.ConnectionError):
+            return requests.get(f"{hub.address}/hub/health", timeout=30).ok
+        return False
+
+    wait_until(leads, 60)
+    assert outer.containers.get(places.proxy_name()).attrs["RestartCount"] == 1
+
+
+def test_names_and_passwords_that_cannot_be_are_refused(site: str) -> None:  # noqa: ARG001
     written = slug("ann.b")
     assert slug(written) not in (written, "ann.b")
     room = Room()
     assert all(map(room.validate_username, [ANN, "ann-b_2", "a" * MOST]))
     odd = ["", "ann.b", "a b", "ann/../ben", "ann\n", "-kit-", "..", "a" * (MOST + 1), "ané"]
     assert not any(map(room.validate_username, odd))
+    page = SimpleNamespace()
+    told = {"username": ANN, "password": "é" * 40}
+    assert asyncio.run(room.authenticate(page, told)) is None
+    assert "too long" in page.custom_login_error
 
 
 def _processes_of(state: Path) -> list[str]:

@@ -15,6 +15,9 @@ NEW = "Nobody has this name yet. To take it, give the room's word."
 #: a network, which ends after 63 characters.
 MOST = 24
 ODD = f"A name here is up to {MOST} of the letters a to z, digits, - and _. Choose another one."
+#: What bcrypt takes; it fails at more.
+MOST_BYTES = 72
+LONG = f"Your password is too long. Choose one of at most {MOST_BYTES} letters."
 
 
 class Room(FirstUseAuthenticator):  # type: ignore[misc]
@@ -34,6 +37,9 @@ class Room(FirstUseAuthenticator):  # type: ignore[misc]
         told = str(data.get("otp") or "").strip()
         if not self.validate_username(name):
             handler.custom_login_error = ODD
+            return None
+        if len(data["password"].encode()) > MOST_BYTES:
+            handler.custom_login_error = LONG
             return None
         if not self._is_known(name) and not compare_digest(
             told.encode(), os.environ[WORD].encode()
