@@ -271,12 +271,12 @@ def free_ports(count: int, taken: Iterable[int] = ()) -> list[int]:
     return found
 
 
-def is_port_free(port: int) -> bool:
-    """Whether nobody listens at it on loopback, or on all addresses."""
+def is_port_free(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether nobody listens at it on an address of this machine, or on all of them."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the past
         with suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
             return True
     return False
 

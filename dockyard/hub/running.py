@@ -57,7 +57,7 @@ def run(address: str, port: int, say: Say) -> int:
             raise DockyardError("A hub needs an engine on the machine on which it runs.")
         if left := places.remove_all(engine):
             say(f"Removed {counted(left, 'place')} of an earlier hub; homes stay")
-        if not is_port_free(port):
+        if not is_port_free(port, *filter(None, [address])):
             raise DockyardError(f"Another program uses port {port}. Name another one: --port.")
         kit = _prepare(engine, say)
         variables = _variables(endpoint, engine) | {places.KIT: kit, WORD: secrets.token_hex(4)}
