@@ -1,5 +1,6 @@
 """Who may enter a hub: whoever knows the room's word, under a name of their own."""
 
+import asyncio
 import dbm
 import os
 from hmac import compare_digest
@@ -31,12 +32,15 @@ class Room(FirstUseAuthenticator):  # type: ignore[misc]
         self.username_pattern = rf"[a-z0-9_][a-z0-9_-]{{0,{MOST - 1}}}\Z"
         self.allow_all = True
         self.min_password_length = 4
+        self._one_by_one = asyncio.Lock()
 
     async def authenticate(self, handler: Any, data: dict[str, str]) -> Any:
-        if amiss := self.amiss(**{"otp": "", **data}):
-            handler.custom_login_error = amiss
-            return None
-        return await super().authenticate(handler, data)
+        async with self._one_by_one:
+            if amiss := self.amiss(**{"otp": "", **data}):
+                handler.custom_login_error = amiss
+                return None
+            # A password takes tenths of a second, in which the hub has others to serve.
+            return await asyncio.to_thread(asyncio.run, super().authenticate(handler, data))
 
     def amiss(self, username: str, password: str, otp: str | None, **_: str) -> str:
         """Why somebody cannot come in, whatever the password is; empty where that decides."""
