@@ -248,6 +248,10 @@ def test_a_hub_ends_with_ctrl_c_and_after_a_kill_another_one_starts(
     site: str, outer: docker.DockerClient
 ) -> None:
     hub = _start()
+    forget = subprocess.run(
+        _command("hub", "--forget"), capture_output=True, text=True, check=False
+    )
+    assert "A hub runs already" in forget.stderr
     command = _command("hub", "--port", str(free_ports(1)[0]))
     second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 2

@@ -49,8 +49,7 @@ def run(address: str, port: int, say: Say) -> int:
     """
     if address:
         pinned.own_address(address)
-    places.state().mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _only_one() as lock:
+    with only_one() as lock:
         endpoint = engines.find(say)
         engine = endpoint.client(engines.CALL_TIMEOUT)
         if not is_here(engine.info()):
@@ -169,8 +168,13 @@ def _end_of_log() -> str:
 
 
 @contextmanager
-def _only_one() -> Iterator[IO[str]]:
-    """The lock that JupyterHub holds as long as it lives, whatever becomes of us."""
+def only_one() -> Iterator[IO[str]]:
+    """The lock that JupyterHub holds as long as it lives, whatever becomes of us.
+
+    Raises:
+        DockyardError: one lives.
+    """
+    places.state().mkdir(mode=0o700, parents=True, exist_ok=True)
     with (places.state() / "lock").open("a+") as lock:
         try:
             flock(lock, LOCK_EX | LOCK_NB)
