@@ -521,7 +521,8 @@ def hub_(address: str, port: int, forget: bool) -> None:
 
     if not forget:
         sys.exit(running.run(address, port, say))
-    gone, volumes = places.forget(engines.connect(say))
+    with running.only_one():
+        gone, volumes = places.forget(engines.connect(say))
     click.echo(f"Removed {counted(gone, 'place')}, {counted(volumes, 'volume')}. Labs stay.")
 
 

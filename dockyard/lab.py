@@ -271,12 +271,12 @@ def free_ports(count: int, taken: Iterable[int] = ()) -> list[int]:
     return found
 
 
-def is_port_free(port: int) -> bool:
-    """Whether nobody listens at it, on whatever address."""
+def is_port_free(port: int, address: str = "") -> bool:
+    """Whether nobody listens at it on an address of this machine; on any of them by default."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the past
         with suppress(OSError):
-            probe.bind(("", port))
+            probe.bind((address, port))
             return True
     return False
 

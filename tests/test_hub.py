@@ -1,15 +1,14 @@
 """A room in a JupyterHub: two learners in real browsers, with places and labs of their own."""
 
-import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import docker
@@ -22,8 +21,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from dockyard import engine, pinned, seed, settings
 from dockyard.hub import places
-from dockyard.hub.room import MOST, Room
-from dockyard.lab import SITE_LABEL, LabName, containers, free_ports, slug
+from dockyard.hub.room import MOST, WORD, Room
+from dockyard.lab import SITE_LABEL, LabName, containers, free_ports, is_port_free, slug
 from dockyard.lifecycle import down
 from dockyard.waiting import wait_until
 
@@ -251,6 +250,10 @@ def test_a_hub_ends_with_ctrl_c_and_after_a_kill_another_one_starts(
     site: str, outer: docker.DockerClient
 ) -> None:
     hub = _start()
+    forget = subprocess.run(
+        _command("hub", "--forget"), capture_output=True, text=True, check=False
+    )
+    assert "A hub runs already" in forget.stderr
     command = _command("hub", "--port", str(free_ports(1)[0]))
     second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 2
@@ -289,17 +292,28 @@ def _a_proxy_that_was_killed_leads_to_the_hub_again(hub: Hub, outer: docker.Dock
     assert outer.containers.get(places.proxy_name()).attrs["RestartCount"] == 1
 
 
-def test_names_and_passwords_that_cannot_be_are_refused(site: str) -> None:  # noqa: ARG001
+def test_names_and_passwords_that_cannot_be_are_refused(
+    site: str,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     written = slug("ann.b")
     assert slug(written) not in (written, "ann.b")
+    places.state().mkdir(parents=True)
     room = Room()
     assert all(map(room.validate_username, [ANN, "ann-b_2", "a" * MOST]))
     odd = ["", "ann.b", "a b", "ann/../ben", "ann\n", "-kit-", "..", "a" * (MOST + 1), "ané"]
     assert not any(map(room.validate_username, odd))
-    page = SimpleNamespace()
-    told = {"username": ANN, "password": "é" * 40}
-    assert asyncio.run(room.authenticate(page, told)) is None
-    assert "too long" in page.custom_login_error
+    monkeypatch.setenv(WORD, "word")
+    assert "too long" in room.amiss(ANN, "é" * 40, "word")
+    assert "room's word" in room.amiss(ANN, "password", "wörd")
+    assert room.amiss(ANN, "password", "word") == ""
+
+
+def test_a_port_may_be_taken_at_one_address_only() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        port = server.getsockname()[1]
+        assert not is_port_free(port, "127.0.0.2")
+        assert is_port_free(port, "127.0.0.3")
 
 
 def _processes_of(state: Path) -> list[str]:

@@ -127,14 +127,16 @@ def let_in(engine: docker.DockerClient, lab: Lab) -> dict[str, str]:
         Host → the name under which the place finds it.
 
     Raises:
-        LabError: the learner has no place now.
+        LabError: the learner has no place now, or the lab has gone meanwhile.
     """
-    network = engine.networks.list(filters=lab.name.filters())[0]
     try:
         place = engine.containers.get(container_name(lab.name.learner))
-        network.connect(place)
     except NotFound:
         raise LabError(f'"{lab.name.learner}" has no place in this hub now.') from None
+    try:
+        engine.networks.get(lab.name.prefix).connect(place)
+    except NotFound:
+        raise LabError(lab.unreachable(lab.hosts[0])) from None
     except APIError as error:
         if "already exists in network" not in str(error.explanation):
             raise

@@ -49,15 +49,14 @@ def run(address: str, port: int, say: Say) -> int:
     """
     if address:
         pinned.own_address(address)
-    places.state().mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _only_one() as lock:
+    with only_one() as lock:
         endpoint = engines.find(say)
         engine = endpoint.client(engines.CALL_TIMEOUT)
         if not is_here(engine.info()):
             raise DockyardError("A hub needs an engine on the machine on which it runs.")
         if left := places.remove_all(engine):
             say(f"Removed {counted(left, 'place')} of an earlier hub; homes stay")
-        if not is_port_free(port):
+        if not is_port_free(port, *filter(None, [address])):
             raise DockyardError(f"Another program uses port {port}. Name another one: --port.")
         kit = _prepare(engine, say)
         variables = _variables(endpoint, engine) | {places.KIT: kit, WORD: secrets.token_hex(4)}
@@ -169,8 +168,13 @@ def _end_of_log() -> str:
 
 
 @contextmanager
-def _only_one() -> Iterator[IO[str]]:
-    """The lock that JupyterHub holds as long as it lives, whatever becomes of us."""
+def only_one() -> Iterator[IO[str]]:
+    """The lock that JupyterHub holds as long as it lives, whatever becomes of us.
+
+    Raises:
+        DockyardError: one lives.
+    """
+    places.state().mkdir(mode=0o700, parents=True, exist_ok=True)
     with (places.state() / "lock").open("a+") as lock:
         try:
             flock(lock, LOCK_EX | LOCK_NB)
