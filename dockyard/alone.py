@@ -10,7 +10,8 @@ from dockyard import settings
 @contextmanager
 def alone(name: str) -> Iterator[None]:
     """Wait until nobody else does what *name* stands for; a lock ends with its process."""
-    settings.state_dir().mkdir(parents=True, exist_ok=True)
-    with (settings.state_dir() / f"{name}.lock").open("w") as lock:
+    folder = settings.state_dir() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("w") as lock:
         flock(lock, LOCK_EX)
         yield

@@ -12,13 +12,14 @@ from typing import Any
 
 import docker
 import pytest
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from toy_course import RUN, RUN_WEB, TOY_TOML, make_toy_course, toy
 
 from dockyard import checker, embedded, engine, lifecycle, seed, settings
 from dockyard.course import Exercise, load_exercise
 from dockyard.errors import LabError, UnknownName
 from dockyard.lab import LabName, all_names, containers, find
+from dockyard.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -224,11 +225,25 @@ def _make_strangers(client: docker.DockerClient, later: ExitStack) -> dict[str, 
     return look(client, container.id, network.id, volume.name, tag)
 
 
+def disk_usage(engine: docker.DockerClient) -> dict[str, Any]:
+    """What `docker system df` tells; an engine counts for one caller at a time."""
+
+    def count() -> dict[str, Any] | None:
+        try:
+            return engine.df()
+        except APIError as error:
+            if "already running" not in str(error.explanation):
+                raise
+            return None
+
+    return wait_until(count, 120, "the engine to have counted for others") or {}
+
+
 def look(
     outer: docker.DockerClient, container: Any, network: Any, volume: Any, tag: str
 ) -> dict[str, Any]:
     """All that the engine says of them."""
-    usage = outer.df()
+    usage = disk_usage(outer)
     return {
         "arguments": (container, network, volume, tag),
         "container": outer.api.inspect_container(container),
@@ -289,7 +304,7 @@ def private_engine(
 
 def usage(engine: docker.DockerClient) -> dict[str, Any]:
     """`docker ps -a`, `network ls` and `system df -v`, but for seeds, which stay for the next."""
-    used = engine.df()
+    used = disk_usage(engine)
     labels = {"volumes": [each for each in used["Volumes"] or []
                           if seed.SEED_LABEL not in (each["Labels"] or {})]}  # fmt: skip
     listed = [{**each, "Status": ""} for each in engine.api.containers(all=True)]
