@@ -1,6 +1,5 @@
 """The doctor on this machine, and on machines that lack something."""
 
-import fcntl
 import json
 import os
 import platform
@@ -17,6 +16,7 @@ import psutil
 import pytest
 
 from dockyard import engine, lifecycle, room, settings
+from dockyard.alone import alone
 from dockyard.course import load_exercise
 from dockyard.doctor import diagnosis, machine
 from dockyard.doctor import outer as outer_engine
@@ -46,8 +46,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def left(outer: docker.DockerClient) -> list[LabName]:
     """What is left of trials, looked at while no doctor of another test process is at work."""
-    with (settings.state_dir() / "doctor.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone("doctor"):
         return all_names(outer, LEARNER)
 
 
