@@ -6,6 +6,7 @@ machine, or a system's engine beside ours, would take each other's rules away. O
 chains of our own, which no dockerd knows.
 """
 
+import re
 import subprocess
 from ipaddress import IPv4Network, ip_interface, ip_network
 
@@ -58,7 +59,11 @@ def _addresses() -> IPv4Network | None:
 
 
 def _make_bridge() -> IPv4Network:
-    """Make it, on addresses that this machine does not route yet."""
+    """Make it, on addresses that this machine does not route yet.
+
+    It has a hardware address of its own. Else it takes the lowest of its containers', which goes
+    with that container, and the others send to nobody until they ask again, half a minute later.
+    """
     routes = _run(["ip", "-4", "-o", "route"]).stdout
     taken = [ip_network(word) for word in routes.split() if "/" in word]
     first_guess = int(site(), 16) % 150
@@ -66,8 +71,9 @@ def _make_bridge() -> IPv4Network:
         addresses = IPv4Network(f"10.{64 + (first_guess + step) % 150}.0.0/16")
         if not any(addresses.overlaps(net) for net in taken):
             break
+    hardware = ":".join(["02:42", *re.findall("..", site())])  # "02": nobody's, chosen here
     for command in (
-        ["ip", "link", "add", name(), "type", "bridge"],
+        ["ip", "link", "add", name(), "address", hardware, "type", "bridge"],
         ["ip", "addr", "add", f"{addresses[1]}/24", "dev", name()],
         ["ip", "link", "set", name(), "up"],
     ):

@@ -268,6 +268,28 @@ def test_an_engine_that_hangs_is_named_and_gets_no_second_one(clean: pytest.Monk
 @pytest.mark.lab
 @needs_root
 @pytest.mark.usefixtures("second_engine")
+def test_one_container_goes_and_the_others_still_reach_out(outer: docker.DockerClient) -> None:
+    """A bridge without an address of its own takes a container's, and loses it with it."""
+    mine = engine.connect()
+    seed.load(mine, seed.export(outer, [outer.images.get("dockyard/debian:1")]))
+    wait = {"image": "dockyard/debian:1", "command": ["sleep", "600"], "detach": True}
+    there = [mine.containers.run(**wait) for _ in range(3)]
+    gateway = str(bridge._addresses()[1])  # type: ignore[index]
+    refused = ["timeout", "5", "bash", "-c", f"</dev/tcp/{gateway}/9"]
+    try:
+        while there:
+            for container in there:
+                answer = container.exec_run(refused).output
+                assert b"Connection refused" in answer
+            there.pop(0).remove(force=True)
+    finally:
+        for container in there:
+            container.remove(force=True)
+
+
+@pytest.mark.lab
+@needs_root
+@pytest.mark.usefixtures("second_engine")
 def test_stop_leaves_no_process_bridge_or_socket() -> None:
     network = engine.connect().networks.create("of-somebody")
     links = [Path("/sys/class/net") / each for each in (bridge.name(), f"br-{network.id[:12]}")]
