@@ -6,6 +6,7 @@ and answers are JSON, so nothing but text crosses the border.
 """
 
 import atexit
+import gc
 import os
 import signal
 import subprocess
@@ -197,6 +198,7 @@ def serve() -> None:
     answers = Connection(os.dup(1), readable=False)
     os.dup2(2, 1)  # whatever a grader prints must not get between the answers
     grading.warm_up()
+    gc.freeze()  # checks are forked: the collector would write to all of this, and copy it
     for line in sys.stdin.buffer:
         ended, alive = os.pipe()
         pid = os.fork()

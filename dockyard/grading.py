@@ -122,6 +122,8 @@ def _pytest(exercise: Exercise, options: list[str], plugin: "_Collector") -> Non
     arguments += ["--confcutdir", str(exercise.grader.parent), "-o", "python_files=grade_*.py"]
     # Criteria say what they found; rewriting their asserts would cost more than most of them do.
     arguments += ["--assert", "plain", "-p", "no:terminal", "-p", "no:cacheprovider"]
+    # Nor do they wait for the collector to find what they left open.
+    arguments += ["-p", "no:unraisableexception"]
     arguments += [*options, str(exercise.grader)]
     ended = pytest.main(arguments, plugins=[plugin])
     if ended == pytest.ExitCode.INTERRUPTED and not plugin.broken:
@@ -140,6 +142,7 @@ class _Collector:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", "criterion: a graded sentence")
+        config.option.tbstyle = "native"  # nobody reads it, and others read the sources for it
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -59,7 +59,7 @@ def privileges(client: docker.DockerClient, info: dict[str, Any]) -> dict[str, A
         # SYS_ADMIN: mounts and namespaces of the inner containers.
         # NET_ADMIN: their bridges, overlays and firewall rules.
         # SYS_PTRACE: `docker exec`, and so every health check, in containers whose user is not
-        # root; runc opens /proc/PID/ns of another user's process.
+        # root; the runtime opens /proc/PID/ns of another user's process.
         cap_add=["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"],
         security_opt=security,
         # FUSE (/dev/fuse, see images/host/start-engine): storage over the network in 03_volumes.

@@ -113,6 +113,7 @@ ALLOWED: list[tuple[Request, dict[str, Any]]] = [
     (container(Sysctls={"net.core.somaxconn": "1"}, Ulimits=[{"Name": "nofile"}]), {}),
     (container(LogConfig={"Type": "fluentd", "Config": {"fluentd-address": "node1:24224"}}), {}),
     (container(Runtime="runc", OomScoreAdj=500, Init=True), {}),
+    (container(Runtime="crun"), {}),
     (post("/containers/create", Image="image", Labels={"a": "1", "A": "2", "ſ": "3"}), {}),
     (container(CapAdd=["NET_ADMIN"]), {"capabilities": ["NET_ADMIN"]}),
     (container(NetworkMode="host"), {"host_network": True}),

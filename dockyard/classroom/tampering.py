@@ -18,7 +18,7 @@ from dockyard.lab import Lab, containers, side_by_side
 SHIMS = {"containerd-shim", "containerd-shim-runc-v2"}
 #: Programs of a host's own, and those that its engine calls.
 OURS = {"tini", "containerd", "dockerd", "docker-proxy"}
-CALLED = {"runc", "iptables", "ip6tables", "xtables-nft-mul", "modprobe", "unpigz", "sh"}
+CALLED = {"crun", "runc", "iptables", "ip6tables", "xtables-nft-mul", "modprobe", "unpigz", "sh"}
 #: Folders in which something is new from the start.
 TOUCHED = {"/etc", "/seed"}
 #: Where a host's engine writes in its own file system. What exercises bind is not the host's, too.

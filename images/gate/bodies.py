@@ -76,7 +76,7 @@ def create(_: Query, body: bytes, allow: Allow) -> None:
     one_of("IpcMode", found.get("ipcmode"), "|none|private|shareable|container:.+")
     one_of("CgroupnsMode", found.get("cgroupnsmode"), "|private")
     one_of("Isolation", found.get("isolation"), "|default")
-    one_of("Runtime", found.get("runtime"), "|runc")
+    one_of("Runtime", found.get("runtime"), "|runc|crun")
     for option in items(found.get("securityopt")):
         one_of("SecurityOpt", option, SECURITY)
     if str(found.get("oomscoreadj")).startswith("-"):
