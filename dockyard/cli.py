@@ -464,8 +464,8 @@ def collect_(exercise: Exercise, source: Path | None, as_json: bool) -> None:
     "--workers",
     metavar="N",
     type=click.IntRange(1),
-    default=lambda: 2 * (os.cpu_count() or 1),
-    help="How many side by side on this machine; two for each core by default.",
+    default=lambda: 3 * (os.cpu_count() or 1),
+    help="How many side by side on this machine; three for each core by default.",
 )
 @click.option("--dask", metavar="ADDRESS", default="", help="Grade on a Dask cluster instead.")
 @json_option
