@@ -13,14 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from fcntl import LOCK_EX, flock
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from select import select
 
 import msgspec
 
 from dockyard import report as reports
+from dockyard.alone import locked
 from dockyard.course import Exercise
 from dockyard.errors import DockyardError, LabError
 from dockyard.lab import LabName
@@ -146,13 +146,9 @@ def _one() -> Iterator[Checker]:
 @contextmanager
 def _alone(name: LabName) -> Iterator[None]:
     """One check of a lab at a time, whoever asks: another would see what this one takes away."""
-    try:
-        lock = (name.keys / "check.lock").open("w")
-    except FileNotFoundError:  # no keys, no lab: the check will say so
-        yield
-        return
-    with lock:
-        flock(lock, LOCK_EX)
+    with ExitStack() as held:
+        with suppress(FileNotFoundError):  # no keys, no lab: the check will say so
+            held.enter_context(locked(name.keys / "check.lock"))
         yield
 
 

@@ -502,8 +502,7 @@ def lab_() -> None:
     from dockyard.doctor import diagnosis
 
     engine = engines.connect(say)
-    wanted = [name for each in map(load_exercise, exercise_ids()) for name in each.lab.images]
-    images.ensure_all(engine, dict.fromkeys(["host", *wanted]), say)
+    images.ensure_labs(engine, say=say)
     for path in release.ensure_work_copy():
         say(f"Added {path.relative_to(course_dir())}")
     if amiss := diagnosis.amiss(say):

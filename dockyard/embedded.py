@@ -1,7 +1,6 @@
 """The embedded engine: a private dockerd for machines on which none answers."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -13,6 +12,7 @@ import docker
 from docker.errors import DockerException
 
 from dockyard import apt, bridge
+from dockyard.alone import locked
 from dockyard.errors import EngineError
 from dockyard.settings import Say, quiet, site, state_dir
 from dockyard.waiting import wait_until
@@ -219,6 +219,5 @@ def _stop_orphan(program: str, pid_file: Path) -> None:
 def _only_one_at_a_time() -> Iterator[None]:
     """Two commands that find no engine must not start two."""
     data_dir().mkdir(parents=True, exist_ok=True)
-    with (data_dir() / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(data_dir() / "lock"):
         yield

@@ -128,6 +128,8 @@ def _pytest(exercise: Exercise, options: list[str], plugin: "_Collector") -> Non
     ended = pytest.main(arguments, plugins=[plugin])
     if ended == pytest.ExitCode.INTERRUPTED and not plugin.broken:
         raise LabError("The check was interrupted before it had a result.")
+    if ended in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
+        raise LabError("pytest itself failed, so nobody knows the result.")
     if plugin.broken:
         raise CourseError(f'The grader of "{exercise.id}" is broken: {plugin.broken}')
 

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,9 +16,10 @@ import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.images import Image
 
-from dockyard import apt, seed, settings, wheels
+from dockyard import apt, files, seed, settings, wheels
 from dockyard.alone import alone
 from dockyard.bundle import parts
+from dockyard.course import exercise_ids, load_exercise
 from dockyard.errors import ImageError
 from dockyard.recipes import Recipe, recipe
 from dockyard.settings import Say, quiet
@@ -58,6 +58,16 @@ def ensure_all(client: docker.DockerClient, names: Iterable[str], say: Say = qui
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(lambda name: ensure(client, name, say), names))
+
+
+def ensure_labs(client: docker.DockerClient, *others: str, say: Say = quiet) -> None:
+    """Make sure of what the labs of all exercises take, and of other images beside it.
+
+    Raises:
+        As `ensure`.
+    """
+    labs = [name for each in map(load_exercise, exercise_ids()) for name in each.lab.images]
+    ensure_all(client, dict.fromkeys(["host", *others, *labs]), say)
 
 
 def _make(client: docker.DockerClient, wanted: Recipe, say: Say) -> Image:
@@ -185,7 +195,7 @@ def _build(client: docker.DockerClient, wanted: Recipe, dockerfile: str, say: Sa
     output: list[str] = []
     try:
         for event in client.api.build(
-            fileobj=_context(wanted, packages),
+            fileobj=io.BytesIO(_context(wanted, packages)),
             custom_context=True,
             dockerfile=dockerfile,
             tag=wanted.tag,
@@ -232,22 +242,12 @@ def _wheels(client: docker.DockerClient, wanted: Recipe, say: Say) -> list[Path]
     return sorted(folder.glob("*.whl"))
 
 
-def _context(wanted: Recipe, packages: list[Path]) -> io.BytesIO:
-    """A recipe's files as a tar whose bytes depend on their content only, so that caches hold."""
-    files = {str(path.relative_to(wanted.folder)): path for path in wanted.folder.rglob("*")}
-    files |= {path.name: path for path in wanted.programs}
-    files |= {f"wheels/{path.name}": path for path in packages}
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, path in sorted(files.items()):
-            info = tar.gettarinfo(path, name)
-            info.uid = info.gid = 0
-            info.mtime = 0
-            info.uname = info.gname = "root"
-            with path.open("rb") if path.is_file() else io.BytesIO() as data:
-                tar.addfile(info, data if path.is_file() else None)
-    buffer.seek(0)
-    return buffer
+def _context(wanted: Recipe, packages: list[Path]) -> bytes:
+    """What a recipe is built from; caches hold as long as it stays the same."""
+    beside = {path.name: path for path in wanted.programs}
+    return files.pack(
+        files.below(wanted.folder) | beside | {f"wheels/{path.name}": path for path in packages}
+    )
 
 
 def _reason(error: Exception) -> str:

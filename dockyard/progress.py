@@ -4,12 +4,11 @@ A lab that is started over, or removed, takes the present state with it; what so
 it does not.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 
-from dockyard import timeline
+from dockyard import files, timeline
 from dockyard.board import sharing
 from dockyard.course import Exercise
 from dockyard.lab import LabName
@@ -62,11 +61,7 @@ def remember(report: Report) -> None:
             best = before[each.id].points if each.id in before else 0.0
             now[each.id] = Reached(each.task, max(best, each.points), each.max_points)
     if now != before:
-        path = _path(report.exercise, report.learner)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(f".{os.getpid()}")
-        new.write_bytes(msgspec.json.encode(Progress(now)))
-        new.replace(path)  # at once: whoever reads never finds half of it
+        files.write(_path(report.exercise, report.learner), msgspec.json.encode(Progress(now)))
 
 
 def of(exercise_id: str, learner: str) -> Progress:

@@ -1,7 +1,6 @@
 """What learners get: the kit, and their own copy of each exercise."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from dockyard import files
 from dockyard.classroom.submissions import walk
 from dockyard.course import Exercise, exercise_ids, load_exercise
 from dockyard.errors import UnknownName
@@ -65,10 +65,10 @@ def release(folder: Path) -> Kit:
             continue
         made[name] = _hash(content)
         if now != content:
-            _write(target, content)
+            files.write(target, content)
             shutil.copymode(course_dir() / name, target)
             written.append(name)
-    _write(folder / MANIFEST, json.dumps(made, indent=1).encode())
+    files.write(folder / MANIFEST, json.dumps(made, indent=1).encode())
     return Kit(folder, written, kept)
 
 
@@ -88,7 +88,7 @@ def ensure_work_copy(*exercises: str) -> list[Path]:
                 source = exercise.folder / name
                 is_notebook = source == exercise.notebook
                 content = learners_notebook(exercise) if is_notebook else source.read_bytes()
-                _write(folder / name, content)
+                files.write(folder / name, content)
                 added.append(folder / name)
     return added
 
@@ -154,17 +154,6 @@ def _manifest(folder: Path) -> dict[str, str]:
         return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=dict[str, str])
     except (OSError, ValueError):  # without it, everything there is somebody's
         return {}
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All or nothing: half a file, of a disk that was full, would pass for somebody's work."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        new.write_bytes(content)
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def _hash(content: bytes) -> str:

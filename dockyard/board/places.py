@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dockyard import files
 from dockyard.settings import state_dir
 
 #: Seconds for which a check waits for a board that is there and does not listen.
@@ -21,11 +22,7 @@ def folder() -> Path:
 def keep(name: str, content: bytes) -> None:
     """Write a file of the folder, whole or not at all."""
     folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = folder() / f"{name}.{os.getpid()}"
-    new.unlink(missing_ok=True)
-    with open(new, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-        file.write(content)
-    new.replace(folder() / name)
+    files.write(folder() / name, content, mode=0o600)
 
 
 def kept(name: str) -> bytes:

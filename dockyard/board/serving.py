@@ -1,7 +1,6 @@
 """A board that runs: its page on loopback, its ears on this machine and in the room."""
 
 import asyncio
-import fcntl
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ import msgspec
 from tornado.netutil import bind_sockets
 
 from dockyard import grading, pinned
+from dockyard.alone import locked
 from dockyard.board import news, page, places, room
 from dockyard.board.roll import Roll, Row
 from dockyard.course import Exercise, exercise_ids, load_exercise
@@ -56,13 +56,12 @@ def serve(address: str, port: int, say: Say) -> None:
 def _alone() -> Iterator[None]:
     """One board for each installation: what is told on this machine goes to one only."""
     places.folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    (places.folder() / LOCK).touch(mode=0o600)
-    with (places.folder() / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            link = places.kept(LINK).decode()
-            raise BoardError(f"A board of this installation runs already: {link}") from None
+
+    def refuse() -> BoardError:
+        link = places.kept(LINK).decode()
+        return BoardError(f"A board of this installation runs already: {link}")
+
+    with locked(places.folder() / LOCK, refuse):
         yield
 
 

@@ -4,7 +4,6 @@ A submission's record is on disk as soon as it is graded, and nothing else is re
 run that was killed at any moment goes on when the same command is given again.
 """
 
-import fcntl
 import shutil
 import signal
 from collections.abc import Collection, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
+from dockyard.alone import locked
 from dockyard.classroom import cluster, records, worker
 from dockyard.classroom.attempt import attempt
 from dockyard.classroom.cluster import Labs
@@ -148,9 +148,6 @@ def _only_run() -> Iterator[None]:
     with suppress(ValueError):  # not the main thread, which alone hears of signals
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     records.folder().mkdir(exist_ok=True)
-    with (records.folder() / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LabError("Another `dockyard grade` runs. Wait for it, or end it.") from None
+    busy = "Another `dockyard grade` runs. Wait for it, or end it."
+    with locked(records.folder() / ".lock", lambda: LabError(busy)):
         yield

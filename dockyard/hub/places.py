@@ -3,9 +3,7 @@
 Labels are the record here too: `dockyard.hub` names the installation, `dockyard.place` the learner.
 """
 
-import io
 import os
-import tarfile
 import tempfile
 from contextlib import suppress
 from hashlib import sha256
@@ -16,7 +14,7 @@ import docker
 from docker.errors import APIError, NotFound
 
 from dockyard import engine as engines
-from dockyard import images, release, settings
+from dockyard import files, images, release, settings
 from dockyard.errors import LabError
 from dockyard.lab import PLACE_LABEL, Lab, containers, slug
 
@@ -65,7 +63,7 @@ def ensure_kit(engine: docker.DockerClient) -> str:
     with tempfile.TemporaryDirectory() as folder:
         release.release(Path(folder))
         (Path(folder) / release.MANIFEST).unlink()
-        archive = _packed(Path(folder))
+        archive = files.pack(files.below(Path(folder)))
     name = f"{_prefix()}-kit-{sha256(archive).hexdigest()[:12]}"
     kits = engine.volumes.list(filters=_ours())
     if name not in [each.name for each in kits]:
@@ -90,20 +88,6 @@ def _fill(engine: docker.DockerClient, name: str, archive: bytes) -> None:
         engine.volumes.get(name).remove()  # a half-filled one must not be taken for the kit
         raise
     filler.remove()
-
-
-def _packed(folder: Path) -> bytes:
-    """A folder as a tar whose bytes depend on its content only."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path in sorted(folder.rglob("*")):
-            info = tar.gettarinfo(path, str(path.relative_to(folder)))
-            info.uid = info.gid = info.mtime = 0
-            info.uname = info.gname = "root"
-            info.mode = 0o755 if path.is_dir() else 0o644 | info.mode & 0o111
-            with path.open("rb") if path.is_file() else io.BytesIO() as data:
-                tar.addfile(info, data if path.is_file() else None)
-    return buffer.getvalue()
 
 
 def prepare(learner: str) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import docker
 
-from dockyard import images, pinned
+from dockyard import files, images, pinned
 from dockyard.hub import places
 
 IMAGE = "proxy"
@@ -73,7 +73,4 @@ def start(engine: docker.DockerClient, door: Door, variables: Mapping[str, str])
 def _ensure_key(door: Door) -> None:
     if not door.pem.is_file():
         door.pem.parent.mkdir(mode=0o700, exist_ok=True)
-        new = door.pem.with_suffix(".new")
-        new.touch(mode=0o600)
-        new.write_bytes(pinned.certificate(door.address))
-        new.rename(door.pem)
+        files.write(door.pem, pinned.certificate(door.address), mode=0o600)

@@ -8,7 +8,6 @@ import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +15,7 @@ import docker
 
 from dockyard import engine as engines
 from dockyard import images, pinned
-from dockyard.course import exercise_ids, load_exercise
+from dockyard.alone import locked
 from dockyard.doctor.machine import is_here
 from dockyard.engine import Endpoint
 from dockyard.errors import DockyardError
@@ -69,8 +68,7 @@ def run(address: str, port: int, say: Say) -> int:
 
 def _prepare(engine: docker.DockerClient, say: Say) -> str:
     """Make all that learners will need, so that none of them waits for it; returns the kit."""
-    wanted = [name for each in map(load_exercise, exercise_ids()) for name in each.lab.images]
-    images.ensure_all(engine, dict.fromkeys(["host", places.IMAGE, proxy.IMAGE, *wanted]), say)
+    images.ensure_labs(engine, places.IMAGE, proxy.IMAGE, say=say)
     say("Making the learners' kit")
     return places.ensure_kit(engine)
 
@@ -174,15 +172,15 @@ def only_one() -> Iterator[IO[str]]:
     Raises:
         DockyardError: one lives.
     """
-    places.state().mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (places.state() / "lock").open("a+") as lock:
-        try:
-            flock(lock, LOCK_EX | LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise DockyardError(
-                f"A hub runs already (process {lock.read().strip() or 'unknown'}). "
-                "End it with Ctrl-C where it runs, or kill that process."
-            ) from None
+    path = places.state() / "lock"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def refuse() -> DockyardError:
+        return DockyardError(
+            f"A hub runs already (process {path.read_text().strip() or 'unknown'}). "
+            "End it with Ctrl-C where it runs, or kill that process."
+        )
+
+    with locked(path, refuse) as lock:
         lock.truncate(0)
         yield lock
