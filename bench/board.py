@@ -55,7 +55,7 @@ class Running(NamedTuple):
 @contextmanager
 def running(*arguments: str, state: Path | None = None) -> Iterator[Running]:
     """A board of this installation, or of the one that has its state there; on free ports."""
-    command = [sys.executable, "-m", "dockyard.cli", "board", "--port", "0", *arguments]
+    command = [sys.executable, "-m", "dockyard", "board", "--port", "0", *arguments]
     environment = {**os.environ, "DOCKYARD_STATE": str(state or settings.state_dir())}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr

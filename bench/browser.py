@@ -47,7 +47,7 @@ def jupyterlab(kit: Path, learner: str) -> Iterator[Site]:
         kit: a folder that is not there yet.
         learner: whose labs are opened.
     """
-    dockyard = [sys.executable, "-m", "dockyard.cli"]
+    dockyard = [sys.executable, "-m", "dockyard"]
     subprocess.run([*dockyard, "release", str(kit)], check=True, capture_output=True)
     own = {"DOCKYARD_COURSE": str(kit), "JUPYTERHUB_USER": learner}
     own["DOCKYARD_STATE"] = str(settings.state_dir())

@@ -58,7 +58,7 @@ def _grade(
     """Seconds for each; seconds for each part of each; MB in use at the peak."""
     with _course(exercise, solved) as folder, _peak_of_memory() as peak:
         watch = Stopwatch()
-        command = [sys.executable, "-m", "dockyard.cli", "grade", exercise.id, "--json"]
+        command = [sys.executable, "-m", "dockyard", "grade", exercise.id, "--json"]
         command += ["--submissions", str(folder / "handed-in")]
         with watch.time("all"):
             done = subprocess.run(

@@ -569,7 +569,3 @@ def engine_remove() -> None:
             say(f"Removed {lifecycle.down(client, name)}")
         seed.remove_all(client)
     embedded.remove(say)
-
-
-if __name__ == "__main__":
-    main()

@@ -117,7 +117,7 @@ def test_one_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
 @contextmanager
 def serving(file: Path, *arguments: str) -> Iterator[tuple[str, str]]:
     """A bundle handed to whoever is on this machine: its address, and its key's pin."""
-    command = [sys.executable, "-m", "dockyard.cli", "bundle", "serve", str(file), *arguments]
+    command = [sys.executable, "-m", "dockyard", "bundle", "serve", str(file), *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     try:

@@ -63,7 +63,7 @@ def is_now(web: Container, status: str) -> bool:
 
 
 def check(learner: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "dockyard.cli", "check", "00_pause", "--learner", learner]
+    command = [sys.executable, "-m", "dockyard", "check", "00_pause", "--learner", learner]
     return subprocess.Popen(command, start_new_session=True)
 
 

@@ -29,7 +29,7 @@ from dockyard.waiting import wait_until
 # Together, for one doctor waits until another is done.
 pytestmark = pytest.mark.xdist_group("doctor")
 
-COMMAND = [sys.executable, "-m", "dockyard.cli", "doctor"]
+COMMAND = [sys.executable, "-m", "dockyard", "doctor"]
 #: The environment of a shell that is not turned to a lab.
 OUTSIDE = {name: value for name, value in os.environ.items() if name != LAB_MARK}
 

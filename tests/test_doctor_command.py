@@ -28,7 +28,7 @@ from dockyard.lab import LAB_MARK, PORTS
 pytestmark = pytest.mark.lab
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and other users take root")
 
-COMMAND = [sys.executable, "-m", "dockyard.cli", "doctor", "--json"]
+COMMAND = [sys.executable, "-m", "dockyard", "doctor", "--json"]
 NOBODY = 65534
 Rows = dict[str, dict[str, str]]
 

@@ -74,7 +74,7 @@ def hub(site: str) -> Iterator[Hub]:  # noqa: ARG001 (where it runs)
 
 
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "dockyard.cli", *arguments]
+    return [sys.executable, "-m", "dockyard", *arguments]
 
 
 def _start(address: str = "") -> Hub:

@@ -27,7 +27,7 @@ EXERCISE = load_exercise(ID)
 
 def dockyard(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "dockyard.cli", *arguments],
+        [sys.executable, "-m", "dockyard", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -102,7 +102,7 @@ def test_a_full_disk_leaves_no_half_files(
 ) -> None:
     monkeypatch.setenv("DOCKYARD_COURSE", str(kit))
     folder = tmp_path / "copy"
-    command = f'ulimit -f 4; exec {sys.executable} -m dockyard.cli release "{folder}"'
+    command = f'ulimit -f 4; exec {sys.executable} -m dockyard release "{folder}"'
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "File too large" in done.stderr

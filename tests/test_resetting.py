@@ -72,7 +72,7 @@ def solution(run_it: str) -> str:
 
 
 def dockyard(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "dockyard.cli", *arguments]
+    command = [sys.executable, "-m", "dockyard", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -102,7 +102,7 @@ class Course:
         """`dockyard grade`, in the course; on the engine of this checkout."""
         variables = {"DOCKYARD_COURSE": str(self.folder)}
         variables["DOCKYARD_STATE"] = str(settings.state_dir())
-        command = [sys.executable, "-m", "dockyard.cli", "grade", exercise]
+        command = [sys.executable, "-m", "dockyard", "grade", exercise]
         command += ["--json"] * as_json
         command += ["--submissions", str(self.submissions), "--csv", str(self.table), *options]
         return subprocess.Popen(
