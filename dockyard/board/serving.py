@@ -61,6 +61,7 @@ def _alone() -> Iterator[None]:
         link = places.kept(LINK).decode()
         return BoardError(f"A board of this installation runs already: {link}")
 
+    (places.folder() / LOCK).touch(mode=0o600)
     with locked(places.folder() / LOCK, refuse):
         yield
 
