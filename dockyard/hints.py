@@ -2,7 +2,7 @@
 
 import msgspec
 
-from dockyard import files, grading, timeline
+from dockyard import grading, timeline
 from dockyard.course import Exercise
 from dockyard.errors import LabError, UnknownName
 from dockyard.keeper import Keeper
@@ -59,7 +59,7 @@ def step(exercise: Exercise, learner: str, result: CriterionResult) -> str:
     step = last.steps if last.found == result.found else 0
     shown = min(step, len(hints) - 1)
     given[result.id] = Given(result.found, shown + 1)
-    files.write(path, msgspec.json.encode(given))
+    path.write_bytes(msgspec.json.encode(given))
     timeline.record_hint(LabName(exercise.id, learner), result.id)
     text = hints[shown].format(found=result.found)
     return f'"{result.title}" (hint {shown + 1} of {len(hints)}): {text}'
